@@ -1,0 +1,307 @@
+"""The only place where parts are built and joined: each command's parts, started in order, stopped in reverse."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from daw_assist.clock import NS_PER_MS, MonotonicClock
+from daw_assist.context.listener import Listener
+from daw_assist.errors import DawAssistError, EngineError, ModelError, PortError, UsageError
+from daw_assist.live import LiveLoops
+from daw_assist.mailbox import Latest
+from daw_assist.midi.ports import MidiInput, MidiOutput
+from daw_assist.music.bars import Bar
+from daw_assist.music.metre import Metre
+from daw_assist.music.parts import DRUM_CHANNEL, Part
+from daw_assist.performance import Ask, Hands, OnBar, Performance
+from daw_assist.schedule.sender import Sender
+from daw_assist.server.client import Client, ServerLink
+from daw_assist.server.endpoint import Endpoint, endpoint_from
+from daw_assist.server.protocol import request_from_text, table_text
+from daw_assist.server.serve import run_server
+from daw_assist.suggest.suggestion import Settings, Suggestion
+from daw_assist.transport.clock_follower import ClockFollower
+from daw_assist.transport.internal import InternalClock
+from daw_assist.transport.position import BarGrid
+from models_onnx import manifest as models
+
+log = logging.getLogger(__name__)
+DEFAULT_MODEL = models.DEFAULT_MODEL
+ENGINE_START_S = 30.0
+_WITH_PARENT = "DAW_ASSIST_SERVE_WITH"
+"""Environment of a server that belongs to a live process: the number of that process."""
+
+
+def protocol_table() -> str:
+    """Every request, for `ask --help`."""
+    return table_text()
+
+
+def engine_command(model: str, provider: str, threads: int) -> list[str]:
+    """The worker's command line; `ModelError` now rather than in the worker if the model is not there."""
+    try:
+        models.read(models.find(model))
+    except models.ModelError as error:
+        raise ModelError(str(error)) from error
+    return [
+        sys.executable, "-m", "daw_assist.engine.worker",
+        "--model", model, "--provider", provider, "--threads", str(threads),
+    ]  # fmt: skip
+
+
+def run_continue(
+    source: Path, target: Path, settings: Settings, model: str, provider: str, threads: int, as_json: bool
+) -> int:
+    """`continue`: the path on files, in this process."""
+    from daw_assist.engine.worker import LoadedModel
+    from daw_assist.offline import checked, continue_file
+
+    checked(settings)
+    told = continue_file(source, target, settings, LoadedModel(model, provider, threads))
+    if as_json:
+        print(json.dumps(told))
+    else:
+        bars = told["candidates"][0]["bars"]
+        print(f"{told['file']}: bars {bars[0]}-{bars[1]} are new (seed {told['seed']}, {told['model']})")
+    return 0
+
+
+def run_serve(endpoint: str | None, model: str, provider: str, threads: int) -> int:
+    """`serve`: the server in this process, the engine in its own."""
+
+    def ready(server: Any) -> None:
+        print(f"listening at {where}; end it with Ctrl-C", file=sys.stderr)
+        parent = int(os.environ.get(_WITH_PARENT, "0"))
+        if parent:
+            threading.Thread(target=_end_with, args=(parent, server), daemon=True).start()
+
+    where = endpoint_from(endpoint)
+    run_server(engine_command(model, provider, threads), where, ready)
+    return 0
+
+
+def _end_with(parent: int, server: Any) -> None:
+    """A server that was started by `live` ends when `live` has gone, however it went."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    server.stop()
+
+
+def run_ask(name: str, fields: Sequence[str], endpoint: str | None, timeout_s: float) -> int:
+    """`ask`: one request, its answer as JSON."""
+    pairs = dict(field.partition("=")[::2] for field in fields)
+    request = request_from_text(name, pairs)
+    with Client(endpoint) as client:
+        answer = client.send(name, request, timeout_s)
+    print(msgspec.json.encode(answer).decode())
+    return 0
+
+
+def run_models(name: str | None) -> int:
+    """`models`: a table, or one manifest as JSON."""
+    if name is not None:
+        try:
+            print(json.dumps(dataclasses.asdict(models.read(models.find(name))), indent=1))
+        except models.ModelError as error:
+            raise ModelError(str(error)) from error
+        return 0
+    table = Table("model", "parameters", "precision", "MB", "licence", "trained", "held-out nats/note", box=None)
+    for folder in (models.find(found) for found in models.installed()):
+        told = models.read(folder)
+        size = (folder / told.file).stat().st_size / 1e6
+        trained = f"{told.story.get('tokens', 0) / 1e6:.1f} M tokens, {told.story.get('minutes', 0):.0f} min {told.story.get('device', '')}"
+        score = told.story.get("heldout_nats_a_note", "-")
+        table.add_row(
+            told.name, f"{told.parameters / 1e6:.1f} M", told.precision, f"{size:.1f}", told.licence, trained, str(score)
+        )
+    Console().print(table)
+    return 0
+
+
+def run_export(checkpoint: Path, out: Path, name: str, precisions: Sequence[str]) -> int:
+    """`export`: a checkpoint to model folders."""
+    try:
+        from models_onnx.export import export_folder
+    except ImportError as error:
+        raise UsageError("export needs the package onnx: pip install 'daw-assist[train]'") from error
+    try:
+        for precision in precisions:
+            folder = export_folder(checkpoint, out, name, precision)
+            print(f"{folder}: {(folder / 'model.onnx').stat().st_size / 1e6:.1f} MB")
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{checkpoint} cannot be exported: {error}") from error
+    return 0
+
+
+def run_bench(model: str, provider: str, as_json: bool, out: Path | None) -> int:
+    """`bench engine`: this machine's figures."""
+    from models_onnx.bench import run
+
+    return run(model, provider, as_json, out)
+
+
+def run_ports(api: str) -> int:
+    """`ports`: what the MIDI system shows."""
+    from daw_assist.midi.rtmidi import list_ports
+
+    found = list_ports(api)
+    for kind, names in (("inputs", found.inputs), ("outputs", found.outputs)):
+        print(f"{kind}: {', '.join(names) or 'none'}")
+    return 0
+
+
+@contextmanager
+def server_beside(endpoint: Endpoint, command: Sequence[str]) -> Iterator[None]:
+    """A server at the endpoint: the one that is there, or one started for as long as this lasts."""
+    with Client(endpoint) as client:
+        try:
+            client.request("ping", timeout_s=0.3)
+        except EngineError:
+            pass
+        else:
+            yield
+            return
+    environment = dict(os.environ, **{_WITH_PARENT: str(os.getpid())})
+    child = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_for_engine(endpoint, child)
+        yield
+    finally:
+        child.terminate()
+        try:
+            child.wait(5.0)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _wait_for_engine(endpoint: Endpoint, child: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + ENGINE_START_S
+    while time.monotonic() < end:
+        if child.poll() is not None:
+            raise EngineError(f"the server ended at once (code {child.returncode}): run daw-assist serve to see why")
+        with Client(endpoint) as client:
+            try:
+                if client.request("status", timeout_s=1.0).engine.state == "ready":
+                    return
+            except DawAssistError:
+                pass
+        time.sleep(0.05)
+    raise EngineError(f"the engine was not ready after {ENGINE_START_S:.0f} s: run daw-assist serve --verbose to see why")
+
+
+def serve_command(endpoint: Endpoint, model: str, provider: str, threads: int) -> list[str]:
+    """Command line of the server that `live` and `demo` start beside themselves."""
+    engine_command(model, provider, threads)
+    where = endpoint.requests if endpoint.is_tcp else str(endpoint)
+    return [
+        sys.executable, "-m", "daw_assist", "serve", "--endpoint", where,
+        "--model", model, "--provider", provider, "--threads", str(threads),
+    ]  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything of a live process that runs, built by `open_stage`."""
+
+    performance: Performance
+    loops: LiveLoops
+    sender: Sender
+
+
+@contextmanager
+def open_stage(
+    ports: tuple[MidiInput, MidiOutput],
+    transport: ClockFollower | InternalClock,
+    metre: Metre,
+    settings: Settings,
+    hands: Hands,
+    endpoint: Endpoint,
+    on_bar: OnBar,
+    send_ahead_ms: float = 0.0,
+) -> Iterator[Stage]:
+    """Build and start listener, sender and loops; at the end everything that sounds is ended and the ports are closed."""
+    clock = MonotonicClock()
+    asks: Latest[Ask] = Latest()
+    with ExitStack() as stack:
+        stack.callback(ports[1].close)
+        stack.callback(ports[0].close)
+        sender = Sender(ports[1], clock, send_ahead_ns=int(send_ahead_ms * NS_PER_MS))
+        sender.start()
+        stack.callback(sender.stop)
+        listener = Listener(lambda channel: Part.DRUMS if channel == DRUM_CHANNEL else Part.KEYS)
+        performance = Performance(transport, BarGrid(metre), listener, sender, asks, settings, hands, on_bar)
+        loops = LiveLoops(performance, ports[0], clock, lambda: ServerLink(endpoint, topics=("control",)), asks)
+        loops.start()
+        stack.callback(loops.stop)
+        yield Stage(performance, loops, sender)
+
+
+def run_live(args: argparse.Namespace, settings: Settings, metre: Metre) -> int:
+    """`live`: ports, server, engine and loops, until Ctrl-C or SIGTERM."""
+    from daw_assist.demo import play_file
+
+    endpoint = endpoint_from(args.endpoint)
+    command = serve_command(endpoint, args.model, args.provider, args.threads)
+    if not 1 <= args.channel <= 16:
+        raise UsageError(f"channel must be in 1..16, not {args.channel}")
+    channels = {part: args.channel - 1 for part in Part if part is not Part.DRUMS}
+    hands = Hands(args.accept_cc, args.reject_cc, args.thru, channels)
+    if args.tune is not None:
+        return play_file(args, settings, hands, endpoint, command)
+    ports = _open_ports(args)
+    internal = args.sync == "internal"
+    transport = InternalClock(args.bpm) if internal else ClockFollower(args.bpm, args.spp_unit)
+    done = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: done.set())
+    with server_beside(endpoint, command), open_stage(
+        ports, transport, metre, settings, hands, endpoint, tell_bar, args.latency_ms
+    ):  # fmt: skip
+        if isinstance(transport, InternalClock):
+            transport.start(MonotonicClock().now())
+        print(f"listening on {ports[0].name!r}, playing to {ports[1].name!r}, {metre}, server {endpoint}", file=sys.stderr)
+        print(f"accept: CC {args.accept_cc} or `daw-assist ask accept`; end with Ctrl-C", file=sys.stderr, flush=True)
+        while not done.wait(0.5):
+            pass
+    return 0
+
+
+def run_demo(out: Path, bpm: float, seed: int, model: str, provider: str, threads: int) -> int:
+    """`demo`: see `daw_assist.demo`."""
+    from daw_assist.demo import run_demo as play
+
+    return play(out, bpm, seed, model, provider, threads)
+
+
+def tell_bar(index: int, bar: Bar, ready: Suggestion | None) -> None:
+    """One line a bar on stderr, from the music thread: short, and lost rather than waited for if nobody reads."""
+    waiting = f"ready from bar {ready.first_bar + 1}" if ready else "nothing ready yet"
+    print(f"bar {index + 1}: {len(bar.notes)} notes; {waiting}", file=sys.stderr)
+
+
+def _open_ports(args: argparse.Namespace) -> tuple[MidiInput, MidiOutput]:
+    from daw_assist.midi.rtmidi import connect_named, open_virtual
+
+    if (args.in_port is None) != (args.out_port is None):
+        raise PortError("give both --in and --out, or neither for virtual ports; `daw-assist ports` lists what there is")
+    if args.in_port is not None:
+        return connect_named(args.in_port, args.out_port, args.api, args.virtual)
+    return open_virtual(args.virtual, args.api)

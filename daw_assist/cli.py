@@ -1,0 +1,161 @@
+"""`daw-assist <command>`: reads the command line, calls `app`, turns errors into one line. Thin."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import secrets
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from daw_assist import app
+from daw_assist.errors import DawAssistError, UsageError
+from daw_assist.music.metre import parse_metre
+from daw_assist.suggest.suggestion import Settings
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0, 2 for usage, 1 for anything else, with one line on stderr."""
+    args = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.DEBUG if args.verbose else logging.WARNING, format="%(name)s: %(message)s")
+    run: Command = args.run
+    try:
+        return run(args)
+    except UsageError as error:
+        print(f"daw-assist: {error}", file=sys.stderr)
+        return 2
+    except DawAssistError as error:
+        print(f"daw-assist: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="daw-assist", description="An AI co-composer that plays along inside any DAW.")
+    parser.add_argument("--verbose", action="store_true", help="say more on stderr")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _demo(commands)
+    _live(commands)
+    _server(commands)
+    _continue(commands)
+    _models(commands)
+    return parser
+
+
+
+def _model_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default=app.DEFAULT_MODEL, help="name (see `daw-assist models`) or folder")
+    parser.add_argument("--provider", choices=("auto", "cuda", "cpu"), default="auto")
+    parser.add_argument("--threads", type=int, default=0, help="cores for the model (0: one)")
+
+
+def _settings_options(parser: argparse.ArgumentParser) -> None:
+    usual = Settings()
+    parser.add_argument("--bars", type=int, default=usual.bars, help="bars to make, 1..16 (default %(default)s)")
+    parser.add_argument("--candidates", type=int, default=usual.candidates, help="how many, 1..8 (default %(default)s)")
+    parser.add_argument("--seed", type=int, help="the same seed gives the same notes (default: a new one, told)")
+    parser.add_argument("--temperature", type=float, default=usual.temperature, help="0.1 safe .. 2 wild (default %(default)s)")
+    parser.add_argument("--top-p", type=float, default=usual.top_p, help="nucleus, 0.05..1 (default %(default)s)")
+    parser.add_argument("--style", help="e.g. song, dance, piano, rock")
+    parser.add_argument("--key", help='scale lock, e.g. "G" or "F# minor"')
+    parser.add_argument("--density", type=int, help="0 empty .. 7 very dense")
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    seed = secrets.randbelow(2**31) if args.seed is None else args.seed
+    return Settings(
+        args.bars, args.candidates, seed, args.temperature, args.top_p, args.style, args.key, args.density
+    )
+
+
+def _continue(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("continue", help="a .mid in, the same followed by new bars out")
+    parser.add_argument("source", type=Path, metavar="IN.mid")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.mid")
+    parser.add_argument("--json", action="store_true", help="print what was done as JSON on stdout")
+    _settings_options(parser)
+    _model_options(parser)
+    parser.set_defaults(
+        run=lambda a: app.run_continue(a.source, a.out, _settings(a), a.model, a.provider, a.threads, a.json)
+    )
+
+
+def _demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("demo", help="a shipped tune is played as though live; no DAW, no MIDI system needed")
+    parser.add_argument("--out", type=Path, default=Path(), help="folder for demo.mid and demo.png (default: here)")
+    parser.add_argument("--bpm", type=float, default=132.0)
+    parser.add_argument("--seed", type=int, default=7)
+    _model_options(parser)
+    parser.set_defaults(run=lambda a: app.run_demo(a.out, a.bpm, a.seed, a.model, a.provider, a.threads))
+
+
+def _live(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("live", help="play along: virtual MIDI ports, following the DAW's clock")
+    parser.add_argument("--virtual", default="daw-assist", metavar="NAME", help="name of the virtual ports (default %(default)s)")
+    parser.add_argument("--in", dest="in_port", metavar="PORT", help="listen on an existing port instead")
+    parser.add_argument("--out", dest="out_port", metavar="PORT", help="play to an existing port instead")
+    parser.add_argument("--api", choices=("auto", "alsa", "jack", "coremidi", "winmm"), default="auto")
+    parser.add_argument("--sync", choices=("auto", "clock", "internal"), default="auto")
+    parser.add_argument("--bpm", type=float, default=120.0, help="tempo of the internal clock, and a first guess for the DAW's")
+    parser.add_argument("--meter", default="4/4", help="MIDI clock does not say it (default %(default)s)")
+    parser.add_argument("--mode", choices=("continue",), default="continue")
+    parser.add_argument("--accept-cc", type=int, default=66, help="control change that accepts (default %(default)s)")
+    parser.add_argument("--reject-cc", type=int, default=67, help="control change that rejects (default %(default)s)")
+    parser.add_argument("--channel", type=int, default=1, help="channel of what is played, 1..16, for pitched parts")
+    parser.add_argument("--thru", action="store_true", help="send what you play on to the out port")
+    parser.add_argument("--spp-unit", type=int, choices=(6, 1), default=6, help="1 for Ardour before 7.4, which counts clocks")
+    parser.add_argument("--latency-ms", type=float, default=0.0, help="send this much early")
+    parser.add_argument("--from", dest="tune", type=Path, metavar="TUNE.mid", help="play a file as though live")
+    parser.add_argument("--accept-bar", type=int, help="with --from: accept in this bar of the tune (default: its last)")
+    parser.add_argument("--endpoint", help="server to use or start (default: a private one)")
+    _settings_options(parser)
+    _model_options(parser)
+    parser.set_defaults(run=lambda a: app.run_live(a, _settings(a), parse_metre(a.meter)))
+
+
+def _server(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("serve", help="the engine server alone (ZeroMQ)")
+    parser.add_argument("--endpoint", help="ipc:///path or tcp://127.0.0.1:port (default: a private ipc socket)")
+    _model_options(parser)
+    parser.set_defaults(run=lambda a: app.run_serve(a.endpoint, a.model, a.provider, a.threads))
+    ask = commands.add_parser(
+        "ask", help="one request to a running server, JSON out", epilog=app.protocol_table(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    ask.add_argument("name", metavar="NAME")
+    ask.add_argument("fields", nargs="*", metavar="key=value")
+    ask.add_argument("--endpoint")
+    ask.add_argument("--timeout", type=float, default=30.0, help="seconds (default %(default)s)")
+    ask.set_defaults(run=lambda a: app.run_ask(a.name, a.fields, a.endpoint, a.timeout))
+
+
+def _models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    models = commands.add_parser("models", help="what is installed: size, precision, data licence, scores")
+    models.add_argument("name", nargs="?")
+    models.set_defaults(run=lambda a: app.run_models(a.name))
+    export = commands.add_parser("export", help="a training checkpoint to ONNX model folders (needs the train extra)")
+    export.add_argument("checkpoint", type=Path)
+    export.add_argument("-o", "--out", type=Path, required=True)
+    export.add_argument("--name", default="small")
+    export.add_argument("--precision", nargs="+", choices=("fp32", "fp16", "int8"), default=["fp32", "int8"])
+    export.set_defaults(run=lambda a: app.run_export(a.checkpoint, a.out, a.name, a.precision))
+    bench = commands.add_parser("bench", help="measure on this machine")
+    bench.add_argument("what", choices=("engine",))
+    bench.add_argument("--json", action="store_true")
+    bench.add_argument("--provider", choices=("cpu", "cuda"), default="cpu")
+    bench.add_argument("--model", default="small-int8")
+    bench.add_argument("--out", type=Path, help="append the line to this .jsonl file")
+    bench.set_defaults(run=lambda a: app.run_bench(a.model, a.provider, a.json, a.out))
+    ports = commands.add_parser("ports", help="the MIDI ports of this machine")
+    ports.add_argument("--api", choices=("auto", "alsa", "jack", "coremidi", "winmm"), default="auto")
+    ports.set_defaults(run=lambda a: app.run_ports(a.api))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

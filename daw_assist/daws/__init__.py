@@ -1,0 +1,1 @@
+"""Adapters to single DAWs. None yet: the ports and the clock work in any."""

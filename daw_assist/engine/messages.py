@@ -1,0 +1,99 @@
+"""What the server and the engine process say to each other, as msgspec structs over MessagePack.
+
+    server -> engine:  Draft, Warm, Cancel, Shutdown
+    engine -> server:  Ready, Drafted, Warmed, NoteMade, Failed
+
+One message is one ZeroMQ frame. `ticket` ties an answer to its request; a Draft of a newer epoch by the same client makes
+the engine give up an older one of that client, running or waiting (it answers Failed with code "stale").
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from daw_assist.music.bars import Bar
+from daw_assist.music.notes import Note
+from daw_assist.suggest.suggestion import Settings, Suggestion
+
+
+class Draft(msgspec.Struct, frozen=True, tag=True):
+    """Make candidates for the bars after `bars` (the context, oldest first; empty is allowed: from nothing)."""
+
+    ticket: int
+    client: bytes
+    epoch: int
+    first_bar: int
+    bars: tuple[Bar, ...]
+    settings: Settings
+
+
+class Warm(msgspec.Struct, frozen=True, tag=True):
+    """Take the context into the cache; the style and density of `settings` are part of it."""
+
+    ticket: int
+    client: bytes
+    epoch: int
+    bars: tuple[Bar, ...]
+    settings: Settings
+
+
+class Cancel(msgspec.Struct, frozen=True, tag=True):
+    """Give up every request of this client with an epoch up to and including this one."""
+
+    client: bytes
+    epoch: int
+
+
+class Shutdown(msgspec.Struct, frozen=True, tag=True):
+    """End the process."""
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """The model is loaded and every shape has been run once."""
+
+    pid: int
+    model: str
+    sha256: str
+    provider: str
+    parameters: int
+    context_tokens: int
+    start_ms: float
+    token_ms: float
+    """Median time of one token in the warm-up."""
+
+
+class Drafted(msgspec.Struct, frozen=True, tag=True):
+    """The answer to Draft."""
+
+    ticket: int
+    suggestion: Suggestion
+
+
+class Warmed(msgspec.Struct, frozen=True, tag=True):
+    """The answer to Warm: tokens now in the cache, and how many of them were there before."""
+
+    ticket: int
+    tokens: int
+    reused: int
+
+
+class NoteMade(msgspec.Struct, frozen=True, tag=True):
+    """A note of a candidate that is still being made, in the order in which it is made."""
+
+    ticket: int
+    epoch: int
+    candidate: int
+    bar: int
+    note: Note
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """A request that got no answer. `code`: stale, bad_request, internal."""
+
+    ticket: int
+    code: str
+    message: str
+
+
+ToEngine = Draft | Warm | Cancel | Shutdown
+FromEngine = Ready | Drafted | Warmed | NoteMade | Failed

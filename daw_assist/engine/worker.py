@@ -1,0 +1,187 @@
+"""The engine process: owns the model and its cache, answers one request at a time, stops for a newer one.
+
+    python -m daw_assist.engine.worker --connect ENDPOINT --model NAME [--provider auto|cuda|cpu] [--threads N]
+
+Threads: one. It polls its socket between tokens: a newer epoch of the same client, or a Cancel, ends what is under way.
+It ends itself when its parent is gone (the line tells).
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import statistics
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from daw_assist.engine.generate import Stale, prefill
+from daw_assist.engine.link import WorkerLink
+from daw_assist.engine.messages import (
+    Cancel, Draft, Drafted, Failed, NoteMade, Ready, Shutdown, Warm, Warmed,
+)  # fmt: skip
+from daw_assist.errors import DawAssistError, ModelError
+from daw_assist.music.notes import Note
+from daw_assist.pipeline import encode_prompt, suggest
+from daw_assist.tokens.vocab import BAR, BOS, vocab_hash
+from models_onnx import manifest as models
+from models_onnx.session import ContextFull, DecoderSession
+
+log = logging.getLogger(__name__)
+_WARM_STEPS = 24
+_WAIT_S = 1.0
+
+
+class LoadedModel:
+    """A `pipeline.Model` over an ONNX session, warmed up. Threads: one."""
+
+    def __init__(self, name: str, provider: str = "auto", threads: int = 0) -> None:
+        try:
+            folder = models.find(name)
+            told = models.read(folder)
+            if told.vocab_sha256 != vocab_hash():
+                raise ModelError(f"model {told.name} was trained on another vocabulary: export or install one of this version")
+            self._session = DecoderSession(told, models.graph_bytes(folder, told), provider, threads)
+        except models.ModelError as error:
+            raise ModelError(str(error)) from error
+        self.name, self.sha256 = told.name, told.sha256
+        self.provider = self._session.provider
+        self.context_tokens = told.spec.context
+        self.parameters = told.parameters
+        self.token_ms = self._warm_up()
+
+    @property
+    def ids(self) -> list[int]:
+        return self._session.ids
+
+    def rewind(self, length: int) -> None:
+        self._session.rewind(length)
+
+    def append(self, ids: Sequence[int]) -> np.ndarray[Any, Any]:
+        return self._session.append(ids)
+
+    def step(self, token: int) -> np.ndarray[Any, Any]:
+        return self._session.step(token)
+
+    def _warm_up(self) -> float:
+        """Run every shape once; median milliseconds of a token."""
+        times = []
+        for size in (1, 2, 128, 64):
+            self.append([BOS] + [BAR] * (size - 1))
+        for _ in range(_WARM_STEPS):
+            start = time.perf_counter()
+            self.step(BAR)
+            times.append((time.perf_counter() - start) * 1e3)
+        self.rewind(0)
+        return round(statistics.median(times), 4)
+
+
+class Worker:
+    """The loop over the line to the server. Threads: one."""
+
+    def __init__(self, line: WorkerLink, model: LoadedModel) -> None:
+        self._line, self._model = line, model
+        self._waiting: deque[Draft | Warm] = deque()
+        self._newest: dict[bytes, int] = {}
+        self._current: Draft | Warm | None = None
+        self._stopping = False
+
+    def run(self) -> None:
+        """Serve until told to stop; a parent that is gone counts as being told."""
+        while not self._stopping:
+            self._read_all(0.0 if self._waiting else _WAIT_S)
+            if self._waiting and not self._stopping:
+                self._answer(self._waiting.popleft())
+
+    def _read_all(self, wait_s: float = 0.0) -> None:
+        while (message := self._line.receive(wait_s)) is not None:
+            wait_s = 0.0
+            if isinstance(message, Shutdown):
+                self._stopping = True
+                return
+            if isinstance(message, Cancel):
+                self._outdate(message.client, message.epoch + 1)
+                continue
+            if isinstance(message, Draft):
+                self._outdate(message.client, message.epoch)
+            self._waiting.append(message)
+
+    def _outdate(self, client: bytes, epoch: int) -> None:
+        """Requests of this client below `epoch` are stale from now on."""
+        self._newest[client] = max(self._newest.get(client, epoch), epoch)
+        stale = [m for m in self._waiting if m.client == client and m.epoch < epoch]
+        for message in stale:
+            self._waiting.remove(message)
+            self._line.send(Failed(message.ticket, "stale", f"epoch {message.epoch} was overtaken by {epoch}"))
+        if len(self._newest) > 256:
+            self._newest.pop(next(iter(self._newest)))
+
+    def _is_stale(self) -> bool:
+        self._read_all()
+        current = self._current
+        return self._stopping or (current is not None and current.epoch < self._newest.get(current.client, current.epoch))
+
+    def _answer(self, request: Draft | Warm) -> None:
+        self._current = request
+        try:
+            if isinstance(request, Warm):
+                prompt = encode_prompt(request.bars, request.settings, self._model.context_tokens, len(request.bars))
+                reused = prefill(self._model, prompt.ids, self._is_stale)
+                self._line.send(Warmed(request.ticket, len(prompt.ids), reused))
+            else:
+                self._line.send(Drafted(request.ticket, self._draft(request)))
+        except Stale:
+            self._line.send(Failed(request.ticket, "stale", f"epoch {request.epoch} was overtaken"))
+        except ContextFull as error:
+            self._line.send(Failed(request.ticket, "bad_request", f"too much at once: {error}"))
+        except DawAssistError as error:
+            self._line.send(Failed(request.ticket, "bad_request", str(error)))
+        except Exception as error:
+            log.exception("request %d failed", request.ticket)
+            self._line.send(Failed(request.ticket, "internal", f"{type(error).__name__}: {error}"))
+        finally:
+            self._current = None
+
+    def _draft(self, request: Draft) -> Any:
+        def on_note(candidate: int, bar: int, note: Note) -> None:
+            self._line.send(NoteMade(request.ticket, request.epoch, candidate, bar, note))
+
+        return suggest(
+            request.bars, request.settings, self._model, request.epoch, request.first_bar, on_note, self._is_stale
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the process."""
+    parser = argparse.ArgumentParser(description="the engine process; started by the server")
+    parser.add_argument("--connect", required=True)
+    parser.add_argument("--model", default=models.DEFAULT_MODEL)
+    parser.add_argument("--provider", default="auto", choices=("auto", "cuda", "cpu"))
+    parser.add_argument("--threads", type=int, default=0)
+    args = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="engine: %(message)s")
+    start = time.perf_counter()
+    try:
+        model = LoadedModel(args.model, args.provider, args.threads)
+    except ModelError as error:
+        print(error, file=sys.stderr)
+        return 1
+    line = WorkerLink(args.connect)
+    spent = round((time.perf_counter() - start) * 1e3, 1)
+    line.send(Ready(os.getpid(), model.name, model.sha256, model.provider, model.parameters, model.context_tokens, spent, model.token_ms))
+    try:
+        Worker(line, model).run()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        line.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

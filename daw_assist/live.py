@@ -1,0 +1,135 @@
+"""The main path in real time: the loops and nothing else.
+
+    T1  the port's callback: stamp, append, wake           (in `midi`)
+    T2  music: `Performance.step` every few milliseconds    (here)
+    T3  sender: owns what is due and the out port           (in `schedule.sender`)
+    T4  link: owns every ZeroMQ socket                      (here)
+
+The engine is another process behind the server; when it is slow or dead T2 notices only that nothing is offered.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from daw_assist.clock import NS_PER_MS, Clock, HostNs
+from daw_assist.errors import DawAssistError
+from daw_assist.mailbox import Bounded, Latest
+from daw_assist.midi.ports import MidiInput
+from daw_assist.performance import Ask, Performance
+from daw_assist.suggest.suggestion import Suggestion
+
+log = logging.getLogger(__name__)
+
+STEP_NS = 4 * NS_PER_MS
+"""How often T2 looks while nothing comes in: an event leaves T2 120 ms early, so this is far from critical."""
+INBOX = 8_192
+STATUS_S = 1.0
+LINK_WAIT_S = 0.02
+
+
+class Link(Protocol):
+    """What T4 needs of a client of the server (`server.client.ServerLink`)."""
+
+    def ask(self, name: str, **fields: Any) -> int | None:
+        """Send; an id, or None if nobody is there."""
+
+    def poll(self, timeout_s: float = 0.0) -> list[Any]:
+        """Answers and events that came."""
+
+    def close(self) -> None:
+        """Close the sockets."""
+
+
+class LiveLoops:
+    """T2 and T4 around a `Performance`. Threads: `start` and `stop` one; `press` any."""
+
+    def __init__(self, performance: Performance, port: MidiInput, clock: Clock, open_link: Callable[[], Link], asks: Latest[Ask]) -> None:
+        self._performance, self._port, self._clock = performance, port, clock
+        self._open_link, self._asks = open_link, asks
+        self._wake = threading.Event()
+        self._inbox: Bounded[tuple[bytes, HostNs]] = Bounded(INBOX, self._wake)
+        self._controls: Bounded[str] = Bounded(64, self._wake)
+        self._answers: Latest[Suggestion] = Latest(self._wake)
+        self._status: Latest[dict[str, Any]] = Latest()
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._music, name="music", daemon=True),
+            threading.Thread(target=self._link, name="link", daemon=True),
+        ]
+        self.errors = 0
+
+    def start(self) -> None:
+        """Begin to listen; the garbage collector leaves alone what start-up made (a collection of it took 53-120 ms)."""
+        gc.collect()
+        gc.freeze()
+        for thread in self._threads:
+            thread.start()
+        self._port.start(lambda message, at: self._inbox.put((message, at)))
+
+    def press(self, control: str) -> None:
+        """A control by name, as `ask` would send it."""
+        self._controls.put(control)
+
+    def stop(self) -> None:
+        """End both threads; whoever owns the sender stops it afterwards, which ends what sounds."""
+        self._stopping.set()
+        self._wake.set()
+        for thread in self._threads:
+            thread.join(2.0)
+
+    def _music(self) -> None:
+        told = 0
+        while not self._stopping.is_set():
+            try:
+                self._turn()
+                second = self._clock.now() // 1_000_000_000
+                if second != told:
+                    told = second
+                    self._status.put({**self._performance.status(), "inbox_dropped": self._inbox.dropped, "errors": self.errors})
+            except Exception:
+                self.errors += 1
+                log.exception("the music thread met an error; everything is silenced and it goes on")
+                self._performance.sender.all_off()
+            self._wake.wait(STEP_NS / 1e9)
+            self._wake.clear()
+
+    def _turn(self) -> None:
+        """One look at everything that came, then what is due."""
+        while (item := self._inbox.take()) is not None:
+            self._performance.message(*item)
+        while (name := self._controls.take()) is not None:
+            self._performance.control(name, self._clock.now())
+        if (suggestion := self._answers.take()) is not None:
+            self._performance.offer(suggestion)
+        self._performance.step(self._clock.now())
+
+    def _link(self) -> None:
+        link = self._open_link()
+        last_status = 0.0
+        try:
+            while not self._stopping.is_set():
+                if (ask := self._asks.take()) is not None:
+                    link.ask("continue", bars=ask.bars, settings=ask.settings, epoch=ask.epoch, first_bar=ask.first_bar)
+                now = self._clock.now() / 1e9
+                if now - last_status > STATUS_S and (status := self._status.take()) is not None:
+                    link.ask("live_status", state=status)
+                    last_status = now
+                for news in link.poll(LINK_WAIT_S):
+                    self._hear(news)
+        except DawAssistError as error:
+            self.errors += 1
+            log.error("no more suggestions: %s", error)
+        finally:
+            link.close()
+
+    def _hear(self, news: Any) -> None:
+        """An Answer (`name`, `value`, `error`) or an Event (`topic`, `body`)."""
+        if getattr(news, "topic", None) == "control":
+            self._controls.put(news.body.name)
+        elif getattr(news, "name", None) == "continue" and isinstance(news.value, Suggestion):
+            self._answers.put(news.value)

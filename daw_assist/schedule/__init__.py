@@ -1,0 +1,1 @@
+"""What is due, and the one thread that sends it."""

@@ -1,0 +1,78 @@
+"""A plan on its way out: notes by tick, given to the sender a little ahead, at the tempo that holds then. Pure.
+
+Host times are computed late, from the newest estimate of the clock, so that the plan bends with the tempo.
+
+Threads: one (T2, music).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from daw_assist.music.bars import Bar
+from daw_assist.music.parts import Part
+from daw_assist.music.time import Ticks
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Event:
+    """A note-on (velocity 1..127) or note-off (velocity 0) at a tick of the song."""
+
+    tick: Ticks
+    on: bool
+    channel: int
+    pitch: int
+    velocity: int
+
+    @property
+    def message(self) -> bytes:
+        """The MIDI bytes."""
+        return bytes(((0x90 if self.on else 0x80) | self.channel, self.pitch, self.velocity))
+
+
+class PlanPlayer:
+    """Events of the plan that plays, in order of time; the same pitch is released before it is struck again."""
+
+    def __init__(self, channels: dict[Part, int]) -> None:
+        self._channels = channels
+        self._events: list[Event] = []
+        self.end: Ticks | None = None
+
+    @property
+    def is_playing(self) -> bool:
+        """Whether something is still to come."""
+        return bool(self._events)
+
+    def load(self, bars: Sequence[Bar], start: Ticks) -> None:
+        """Play `bars` from the bar line at `start`; a plan that still plays goes on to its last note."""
+        here = int(start)
+        struck: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
+        for bar in bars:
+            for note in bar.notes:
+                channel = self._channels.get(note.part, 0)
+                onset = here + note.onset
+                struck.setdefault((channel, note.pitch), []).append((onset, onset + note.duration, note.velocity))
+            here += bar.length
+        for (channel, pitch), notes in struck.items():
+            notes.sort()
+            for (onset, end, velocity), after in zip(notes, [*notes[1:], None], strict=True):
+                if after is not None and after[0] == onset:
+                    continue  # twice at once on one channel: the longer one, which sorts last, stands for both
+                end = end if after is None else min(end, after[0])
+                heapq.heappush(self._events, Event(Ticks(onset), True, channel, pitch, velocity))
+                heapq.heappush(self._events, Event(Ticks(end), False, channel, pitch, 0))
+        self.end = Ticks(here)
+
+    def due(self, until: float) -> list[Event]:
+        """Take what happens before the tick `until`, in order."""
+        taken = []
+        while self._events and self._events[0].tick < until:
+            taken.append(heapq.heappop(self._events))
+        return taken
+
+    def clear(self) -> None:
+        """Drop the rest of the plan; what sounds is ended by the sender."""
+        self._events.clear()
+        self.end = None

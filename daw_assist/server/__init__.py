@@ -1,0 +1,1 @@
+"""The engine behind ZeroMQ: protocol, server, client."""

@@ -1,0 +1,82 @@
+"""What a request may ask for. Whatever passes here, the engine can be handed; nothing else reaches it. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from daw_assist.errors import RequestError
+from daw_assist.music.bars import Bar
+from daw_assist.music.metre import MAX_BAR_TICKS
+from daw_assist.music.notes import Note
+from daw_assist.suggest.suggestion import MAX_BARS, MAX_CANDIDATES, Settings
+from daw_assist.tokens.vocab import STYLES
+
+MAX_CONTEXT_BARS = 64
+MAX_CONTEXT_NOTES = 20_000
+MAX_DURATION = MAX_CONTEXT_BARS * MAX_BAR_TICKS
+MAX_SEED = 2**63 - 1
+
+_KEY = re.compile(r"[A-Ga-g][#b]?( ?(m|min|minor|maj|major))?")
+
+
+def check_context(bars: tuple[Bar, ...]) -> None:
+    """`RequestError` (bad_request) unless the bars are ones that music could hold."""
+    if len(bars) > MAX_CONTEXT_BARS:
+        raise _no(f"{len(bars)} bars of context; send the last {MAX_CONTEXT_BARS}")
+    notes = sum(len(bar.notes) for bar in bars)
+    if notes > MAX_CONTEXT_NOTES:
+        raise _no(f"{notes} notes of context; at most {MAX_CONTEXT_NOTES} are read")
+    for index, bar in enumerate(bars):
+        _check_bar(index, bar)
+
+
+def check_settings(settings: Settings) -> None:
+    """`RequestError` (bad_request) unless every setting is in its range."""
+    _range("bars", settings.bars, 1, MAX_BARS)
+    _range("candidates", settings.candidates, 1, MAX_CANDIDATES)
+    _range("seed", settings.seed, 0, MAX_SEED)
+    _range("temperature", settings.temperature, 0.1, 2.0)
+    _range("top_p", settings.top_p, 0.01, 1.0)
+    if settings.density is not None:
+        _range("density", settings.density, 0, 7)
+    if settings.style is not None and settings.style not in STYLES:
+        raise _no(f"style {settings.style[:24]!r} is not one of {', '.join(STYLES)}")
+    if settings.key is not None and not _KEY.fullmatch(settings.key):
+        raise _no(f"key {settings.key[:24]!r} cannot be read; give it like G, Bb or F# minor")
+
+
+def _check_bar(index: int, bar: Bar) -> None:
+    if not bar.metre.is_supported:
+        line = f"bar {index} is in {bar.metre}; metres go up to 8 quarters a bar over 1, 2, 4, 8, 16 or 32"
+        raise _no(line)
+    if not 1 <= bar.length <= bar.metre.bar_ticks:
+        raise _no(f"bar {index} lasts {bar.length} ticks; in {bar.metre} it must be 1..{bar.metre.bar_ticks}")
+    for note in bar.notes:
+        if not _is_note(note, bar.length):
+            raise _no(
+                f"bar {index} holds {_shown(note)}; onset must be in 0..{bar.length - 1}, pitch in 0..127, "
+                f"duration in 1..{MAX_DURATION}, velocity in 1..127"
+            )
+
+
+def _is_note(note: Note, length: int) -> bool:
+    return (
+        0 <= note.onset < length
+        and 0 <= note.pitch <= 127
+        and 1 <= note.duration <= MAX_DURATION
+        and 1 <= note.velocity <= 127
+    )
+
+
+def _shown(note: Note) -> str:
+    return f"a note of onset {note.onset}, pitch {note.pitch}, duration {note.duration}, velocity {note.velocity}"
+
+
+def _range(name: str, value: float, low: float, high: float) -> None:
+    if not (math.isfinite(value) and low <= value <= high):
+        raise _no(f"{name} must be in {low}..{high}, got {value}")
+
+
+def _no(line: str) -> RequestError:
+    return RequestError("bad_request", line)

@@ -1,0 +1,385 @@
+"""The protocol as a table, and its bytes.
+
+    request  MessagePack {v, name, id, body}                 DEALER -> ROUTER, one frame
+    reply    MessagePack {v, id, ok, body | error{code, message}}   the same way back
+    event    frame 1: topic, frame 2: MessagePack {v, topic, body}   PUB -> SUB
+
+`REQUESTS` and `EVENTS` are the whole of it: dispatch, the client's `request`, the documentation and `--help` come from
+them, and a new request is one struct, one line and one handler. Every body is a typed struct; what does not fit is
+refused with a code of `CODES` and one sentence. It knows nothing of sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from daw_assist.errors import ProtocolError, RequestError, UsageError
+from daw_assist.music.bars import Bar
+from daw_assist.music.notes import Note
+from daw_assist.music.parts import Part
+from daw_assist.suggest.suggestion import Settings, Suggestion
+
+VERSION = 1
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+BarNumber = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31)]
+Scalar = bool | int | float | str | None
+LiveState = dict[str, Scalar | list[Scalar] | dict[str, Scalar]]
+"""What the live process says of itself: counters and states by name, one level of nesting."""
+
+CODES: Mapping[str, str] = {
+    "bad_message": "the bytes are not a request envelope",
+    "wrong_version": "the envelope's v is not the server's",
+    "unknown_name": "there is no request of that name",
+    "bad_request": "a field is missing, of a wrong type, or outside its range",
+    "busy": "too many requests are waiting for the engine",
+    "no_live": "no live process has said anything for 3 seconds",
+    "stale": "cancelled, or overtaken by a newer epoch of the same client",
+    "engine_down": "the engine process is not running at the moment",
+    "engine_restarted": "the engine process died while it worked on the request",
+    "engine_slow": "the engine did not answer in time",
+    "engine_failed": "the engine met an error of its own",
+    "internal": "the server met an error of its own",
+    "stopping": "the server is shutting down",
+}
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """No fields."""
+
+
+class ContinueRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`bars`: the context, oldest first, at most 64; none: from nothing. `epoch` rises with each newer wish."""
+
+    bars: tuple[Bar, ...] = ()
+    settings: Settings = Settings()
+    epoch: Count = 0
+    first_bar: BarNumber = 0
+
+
+class WarmRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """As `continue`, but only the context is read; style and density of the settings belong to it."""
+
+    bars: tuple[Bar, ...] = ()
+    settings: Settings = Settings()
+    epoch: Count = 0
+
+
+class CancelRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Every request of this client up to and including `epoch`."""
+
+    epoch: Count
+
+
+class LiveStatusRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Posted by the live process about once a second."""
+
+    state: LiveState
+
+
+class AcceptRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole candidate, or only its first `bars` bars, or only one `part`."""
+
+    bars: Annotated[int, msgspec.Meta(ge=1, le=16)] | None = None
+    part: Part | None = None
+
+
+class Done(msgspec.Struct, frozen=True):
+    """It was done, or passed on."""
+
+
+class Pong(msgspec.Struct, frozen=True):
+    """Who answered."""
+
+    server_version: str
+    pid: int
+
+
+class WarmReply(msgspec.Struct, frozen=True):
+    """Tokens now in the engine's cache, and how many of them were there before."""
+
+    tokens: int
+    reused: int
+
+
+class EngineStatus(msgspec.Struct, frozen=True):
+    """`state`: starting, ready, down or stopped. `token_ms`: median time of one token in the warm-up."""
+
+    state: str
+    pid: int | None = None
+    model: str | None = None
+    sha256: str | None = None
+    provider: str | None = None
+    parameters: int | None = None
+    context_tokens: int | None = None
+    token_ms: float | None = None
+    restarts: int = 0
+    reason: str | None = None
+    """Why it went down last."""
+
+
+class ServerStatus(msgspec.Struct, frozen=True):
+    """The present state of everything behind the endpoint."""
+
+    server_version: str
+    pid: int
+    uptime_s: float
+    engine: EngineStatus
+    counters: dict[str, int]
+    live: LiveState | None = None
+    """The last `live_status`, None if none came in the last 3 s."""
+
+
+class EngineEvent(msgspec.Struct, frozen=True):
+    """`change`: starting, ready, down, restarted (ready again after a death) or stopped."""
+
+    change: str
+    reason: str | None = None
+
+
+class NoteEvent(msgspec.Struct, frozen=True):
+    """`request` is the id of the `continue` that it belongs to; the note's onset counts from its bar."""
+
+    request: int
+    epoch: int
+    candidate: int
+    bar: int
+    note: Note
+
+
+class ControlEvent(msgspec.Struct, frozen=True):
+    """What the live process is to do; `bars` and `part` narrow an `accept`."""
+
+    name: str
+    bars: int | None = None
+    part: Part | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One line of the table. `max_bytes` bounds the body on the wire."""
+
+    name: str
+    request: type[msgspec.Struct]
+    reply: type
+    sentence: str
+    max_bytes: int = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class EventSpec:
+    """One topic and what its events carry."""
+
+    topic: str
+    body: type[msgspec.Struct]
+    sentence: str
+
+
+MUSIC_BYTES = 1_000_000
+
+REQUESTS: Mapping[str, Spec] = {
+    spec.name: spec
+    for spec in (
+        Spec("ping", Nothing, Pong, "Say that the server is there; never waits for the engine."),
+        Spec("status", Nothing, ServerStatus, "The state of server, engine and live process, with all counters."),
+        Spec("continue", ContinueRequest, Suggestion, "Make candidates for the bars that follow.", MUSIC_BYTES),
+        Spec(
+            "warm", WarmRequest, WarmReply, "Take a context into the engine's cache before it is needed.", MUSIC_BYTES
+        ),
+        Spec("cancel", CancelRequest, Done, "Give up this client's requests up to an epoch."),
+        Spec("live_status", LiveStatusRequest, Done, "The live process says how it is."),
+        Spec("accept", AcceptRequest, Done, "Play the candidate shown, from the next bar line."),
+        Spec("reject", Nothing, Done, "Throw the candidates away and make others."),
+        Spec("next", Nothing, Done, "Show the next candidate."),
+        Spec("previous", Nothing, Done, "Show the previous candidate."),
+        Spec("panic", Nothing, Done, "Silence everything now."),
+        Spec("stop_playing", Nothing, Done, "End what the assistant plays, at the bar line."),
+        Spec("undo", Nothing, Done, "Take the last accept back."),
+        Spec("shutdown", Nothing, Done, "End the server and its engine."),
+    )
+}
+
+CONTROLS = ("accept", "reject", "next", "previous", "panic", "stop_playing", "undo")
+"""Requests that are passed on to the live process on the topic `control`."""
+
+EVENTS: Mapping[str, EventSpec] = {
+    spec.topic: spec
+    for spec in (
+        EventSpec("status", ServerStatus, "Once a second, on every change, and at once to each new subscriber."),
+        EventSpec("engine", EngineEvent, "The engine process starts, is ready, or went down, and why."),
+        EventSpec("note", NoteEvent, "A note of a candidate that is still being made."),
+        EventSpec("control", ControlEvent, "What the live process is asked to do."),
+    )
+}
+
+
+class Header(msgspec.Struct, frozen=True):
+    """What can be read of any version's envelope."""
+
+    v: int
+    id: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
+
+
+class RequestEnvelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`id` is the client's own, and comes back with the reply."""
+
+    v: int
+    name: str
+    id: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    body: msgspec.Raw = msgspec.Raw(b"\x80")
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """`code` is one of `CODES` and stable; `message` is one line for people."""
+
+    code: str
+    message: str
+
+
+_ABSENT = msgspec.Raw(b"")
+
+
+class ReplyEnvelope(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`body` when `ok`, else `error`. The id is 0 when the request's could not be read."""
+
+    v: int
+    id: int
+    ok: bool
+    body: msgspec.Raw = _ABSENT
+    error: Problem | None = None
+
+
+class EventEnvelope(msgspec.Struct, frozen=True):
+    """The topic stands in front as a frame of its own too, for the subscription filter."""
+
+    v: int
+    topic: str
+    body: msgspec.Raw
+
+
+class RefusedError(RequestError):
+    """A request that got no further than its envelope; `request_id` is 0 where it could not be read."""
+
+    def __init__(self, code: str, message: str, request_id: int = 0) -> None:
+        super().__init__(code, message)
+        self.request_id = request_id
+
+
+S = TypeVar("S")
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def decode(data: bytes | msgspec.Raw, kind: type[S]) -> S:
+    """Bytes from outside as a value of `kind`; `ProtocolError` with one line, whatever they are.
+
+    Beside msgspec's own errors: nesting beyond Python's stack, a Metre over 0 (its Bar divides), absurd sizes.
+    """
+    try:
+        return msgspec.msgpack.decode(data, type=kind)
+    except (ValueError, TypeError, ArithmeticError, RecursionError, MemoryError) as error:
+        raise ProtocolError(_line(error)) from None
+
+
+def _line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def encode_request(name: str, request_id: int, request: msgspec.Struct) -> bytes:
+    """The bytes of a request."""
+    return _encode(RequestEnvelope(VERSION, name, request_id, msgspec.Raw(_encode(request))))
+
+
+def decode_request(frame: bytes) -> tuple[Spec, int, msgspec.Struct]:
+    """What was asked; `RefusedError` for anything else. The ranges of music are checked elsewhere (`server.limits`)."""
+    try:
+        header = decode(frame, Header)
+    except ProtocolError as error:
+        raise RefusedError("bad_message", f"not a MessagePack {{v, name, id, body}} envelope: {error}") from None
+    if header.v != VERSION:
+        line = f"the message speaks protocol {header.v}, this server {VERSION}: use a client of the same version"
+        raise RefusedError("wrong_version", line, header.id)
+    try:
+        envelope = decode(frame, RequestEnvelope)
+    except ProtocolError as error:
+        raise RefusedError("bad_message", f"not a request envelope: {error}", header.id) from None
+    spec = REQUESTS.get(envelope.name)
+    if spec is None:
+        line = f"there is no request {envelope.name[:40]!r}; there are {', '.join(REQUESTS)}"
+        raise RefusedError("unknown_name", line, header.id)
+    if memoryview(envelope.body).nbytes > spec.max_bytes:
+        raise RefusedError("bad_request", f"{spec.name}: the body is over {spec.max_bytes} bytes; send less", header.id)
+    try:
+        return spec, header.id, decode(envelope.body, spec.request)
+    except ProtocolError as error:
+        raise RefusedError("bad_request", f"{spec.name}: {error}", header.id) from None
+
+
+def encode_reply(request_id: int, body: Any) -> bytes:
+    """The bytes of a good answer."""
+    return _encode(ReplyEnvelope(VERSION, request_id, ok=True, body=msgspec.Raw(_encode(body))))
+
+
+def encode_error(request_id: int, code: str, message: str) -> bytes:
+    """The bytes of a refusal."""
+    return _encode(ReplyEnvelope(VERSION, request_id, ok=False, error=Problem(code, message)))
+
+
+def encode_event(topic: str, body: msgspec.Struct) -> list[bytes]:
+    """The two frames of an event."""
+    return [topic.encode(), _encode(EventEnvelope(VERSION, topic, msgspec.Raw(_encode(body))))]
+
+
+def decode_reply(frame: bytes) -> ReplyEnvelope:
+    """A reply whose body is still raw; `ProtocolError` for anything else."""
+    reply = decode(frame, ReplyEnvelope)
+    if reply.v != VERSION:
+        raise ProtocolError(
+            f"the server speaks protocol {reply.v}, this client {VERSION}: use the same version for both"
+        )
+    if bool(memoryview(reply.body).nbytes) is not reply.ok or (reply.error is None) is not reply.ok:
+        raise ProtocolError("a reply must hold a body when ok, an error otherwise")
+    return reply
+
+
+def decode_event(frame: bytes) -> tuple[str, msgspec.Struct]:
+    """Topic and body of an event; `ProtocolError` for anything else."""
+    event = decode(frame, EventEnvelope)
+    spec = EVENTS.get(event.topic)
+    if event.v != VERSION or spec is None:
+        raise ProtocolError(f"event {event.topic[:40]!r} of protocol {event.v} is not one we know (ours is {VERSION})")
+    return event.topic, decode(event.body, spec.body)
+
+
+def request_from_text(name: str, fields: Mapping[str, str]) -> msgspec.Struct:
+    """The request from `key=value` words (lists and objects in JSON); `UsageError` if they do not fit."""
+    spec = spec_of(name)
+    try:
+        values = {key: msgspec.json.decode(text) if text[:1] in "[{" else text for key, text in fields.items()}
+        return msgspec.convert(values, spec.request, strict=False)
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        known = ", ".join(spec.request.__struct_fields__) or "no fields"
+        raise UsageError(f"{name} cannot be asked like that: {_line(error)}; it takes {known}") from None
+
+
+def spec_of(name: str) -> Spec:
+    """The line of the table; `UsageError` if there is none."""
+    spec = REQUESTS.get(name)
+    if spec is None:
+        raise UsageError(f"there is no request {name[:40]!r}; there are {', '.join(REQUESTS)}")
+    return spec
+
+
+def table_text() -> str:
+    """The table for `--help` and the documentation, one request or event a line."""
+    lines = [
+        f"{spec.name:<13} {', '.join(spec.request.__struct_fields__) or '-':<34} {spec.sentence}"
+        for spec in REQUESTS.values()
+    ]
+    events = [f"{event.topic:<13} {'event':<34} {event.sentence}" for event in EVENTS.values()]
+    return "\n".join(lines + events)

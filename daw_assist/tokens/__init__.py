@@ -1,0 +1,1 @@
+"""Between bars and token ids: vocabulary, encoding, decoding, and which token may follow."""

@@ -1,0 +1,1 @@
+"""Where the bar is: following MIDI clock, or our own clock."""

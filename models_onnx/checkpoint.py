@@ -1,0 +1,32 @@
+"""A checkpoint that ships: one .npz of half-precision weights and the spec as JSON. No pickle, no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models_onnx.spec import ModelSpec
+
+Weights = dict[str, np.ndarray[Any, Any]]
+
+
+def save(path: Path, spec: ModelSpec, weights: Weights, story: dict[str, Any]) -> None:
+    """Write atomically; `story` is what the manifest should tell of the training (JSON values)."""
+    words = json.dumps({"spec": dataclasses.asdict(spec), "story": story}).encode()
+    partial = path.with_suffix(".partial.npz")
+    halves: dict[str, Any] = {name: array.astype(np.float16) for name, array in weights.items()}
+    np.savez(partial, words=np.frombuffer(words, np.uint8), **halves)
+    os.replace(partial, path)
+
+
+def load(path: Path) -> tuple[ModelSpec, Weights, dict[str, Any]]:
+    """(spec, weights as float32, story)."""
+    with np.load(path, allow_pickle=False) as store:
+        words = json.loads(store["words"].tobytes())
+        weights = {name: store[name].astype(np.float32) for name in store.files if name != "words"}
+    return ModelSpec(**words["spec"]), weights, words["story"]

@@ -1,0 +1,179 @@
+"""From a checkpoint to an ONNX graph, node by node: what runs is what is written here.
+
+    ids -> embedding -> [norm -> qkv -> GroupQueryAttention -> out -> add+norm -> up -> GELU -> down -> add] x layers
+        -> norm -> logits
+
+One graph serves prefill and decode. Inputs: `ids` (1, length) int64, `past` (1,) int32 = total length - 1, `total` () int32,
+and per layer `key_i`, `value_i` (1, kv_heads, context, head_dim). Outputs: `logits` (1, length, vocab) and the same
+caches, which the caller binds to the same memory (`com.microsoft::GroupQueryAttention` then writes in place). Rotary
+positions are applied inside the attention node. Rewinding is lowering `past` and `total`.
+
+Precisions: `fp32`; `int8` = 8-bit block-quantised weights (MatMulNBits, block 32, symmetric, accuracy level 4) with a
+float embedding; `fp16` has the same inputs and outputs in half precision, for CUDA.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
+
+from models_onnx import checkpoint, manifest
+from models_onnx.checkpoint import Weights
+from models_onnx.spec import ModelSpec
+
+PRECISIONS = ("fp32", "fp16", "int8")
+OPSET = 23
+IR_VERSION = 11
+BLOCK = 32
+MICROSOFT = "com.microsoft"
+DATA = {
+    "NIFC Polish scores, Fryderyk Chopin Institute": "CC BY 4.0", "NIFC Chopin first editions": "CC BY 4.0",
+    "OpenScore Lieder": "CC0 1.0", "OpenScore String Quartets": "CC0 1.0", "Mutopia (PD and CC BY pieces)": "PD, CC BY",
+    "JS Fake Chorales, Omar Peracha": "CC BY 4.0", "Groove MIDI Dataset, Google LLC": "CC BY 4.0",
+    "Freedoom": "BSD-3-Clause", "Simutrans": "Artistic-1.0",
+}  # fmt: skip
+"""What the shipped weights learnt from, with licences: goes into every manifest."""
+
+
+class _Graph:
+    """Nodes and weights as they are added. Threads: one."""
+
+    def __init__(self, precision: str) -> None:
+        self.precision = precision
+        self.float = np.float16 if precision == "fp16" else np.float32
+        self.nodes: list[NodeProto] = []
+        self.weights: list[TensorProto] = []
+
+    def constant(self, name: str, array: np.ndarray[Any, Any]) -> str:
+        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def floats(self, name: str, array: np.ndarray[Any, Any]) -> str:
+        return self.constant(name, array.astype(self.float))
+
+    def node(self, op: str, inputs: Sequence[str], output: str | Sequence[str], domain: str = "", **attributes: Any) -> str:
+        outputs = [output] if isinstance(output, str) else list(output)
+        self.nodes.append(helper.make_node(op, list(inputs), outputs, outputs[0] + "_node", domain=domain, **attributes))
+        return outputs[0]
+
+    def linear(self, source: str, name: str, weight: np.ndarray[Any, Any]) -> str:
+        """`weight` is (out, in), as torch keeps it."""
+        if self.precision != "int8":
+            return self.node("MatMul", [source, self.floats(name + ".weight", weight.T)], name)
+        packed, scales = quantise_blocks(weight)
+        inputs = [source, self.constant(name + ".q8", packed), self.constant(name + ".scale", scales)]
+        return self.node(
+            "MatMulNBits", inputs, name, MICROSOFT,
+            K=weight.shape[1], N=weight.shape[0], bits=8, block_size=BLOCK, accuracy_level=4,
+        )  # fmt: skip
+
+    def norm(self, source: str, name: str, weight: np.ndarray[Any, Any], eps: float) -> str:
+        scale = self.floats(name + ".weight", weight)
+        return self.node("RMSNormalization", [source, scale], name, axis=-1, epsilon=eps)
+
+    def add_norm(self, a: str, b: str, name: str, weight: np.ndarray[Any, Any], eps: float) -> tuple[str, str]:
+        """(norm of a + b, a + b) in one node."""
+        scale = self.floats(name + ".weight", weight)
+        self.node("SkipSimplifiedLayerNormalization", [a, b, scale], [name, "", "", name + ".sum"], MICROSOFT, epsilon=eps)
+        return name, name + ".sum"
+
+
+def quantise_blocks(weight: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """(out, in) -> uint8 (out, in / 32, 32) around 128, and a scale per block (out, in / 32), as MatMulNBits reads them."""
+    rows, columns = weight.shape
+    if columns % BLOCK:
+        raise ValueError(f"rows of {columns} weights do not divide into blocks of {BLOCK}")
+    blocks = weight.astype(np.float32).reshape(rows, columns // BLOCK, BLOCK)
+    scales = np.maximum(np.abs(blocks).max(-1) / 127.0, 1e-12)
+    packed = (np.rint(blocks / scales[..., None]) + 128).clip(0, 255).astype(np.uint8)
+    return packed, scales.astype(np.float32)
+
+
+def build(spec: ModelSpec, weights: Weights, precision: str) -> ModelProto:
+    """The whole graph."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
+    g = _Graph(precision)
+    kind = TensorProto.FLOAT16 if precision == "fp16" else TensorProto.FLOAT
+    cos, sin = _rotary(spec)
+    g.floats("cos", cos)
+    g.floats("sin", sin)
+    table = g.floats("embedding", weights["embedding.weight"] * np.float32(spec.width**0.5))
+    x = g.node("Gather", [table, "ids"], "embedded")
+    normed = g.norm(x, "attention_norm_0", weights["layers.0.attention_norm.weight"], spec.norm_eps)
+    for i in range(spec.layers):
+        mixed = g.node(
+            "GroupQueryAttention",
+            [g.linear(normed, f"qkv_{i}", weights[f"layers.{i}.qkv.weight"]), "", "", f"key_{i}", f"value_{i}", "past", "total", "cos", "sin"],
+            [f"mixed_{i}", f"new_key_{i}", f"new_value_{i}"], MICROSOFT,
+            num_heads=spec.heads, kv_num_heads=spec.kv_heads, do_rotary=1, rotary_interleaved=0, scale=spec.head_dim**-0.5,
+        )  # fmt: skip
+        out = g.linear(mixed, f"out_{i}", weights[f"layers.{i}.out.weight"])
+        normed, x = g.add_norm(x, out, f"feed_norm_{i}", weights[f"layers.{i}.feed_norm.weight"], spec.norm_eps)
+        up = g.node("Gelu", [g.linear(normed, f"up_{i}", weights[f"layers.{i}.up.weight"])], f"gelu_{i}")
+        down = g.linear(up, f"down_{i}", weights[f"layers.{i}.down.weight"])
+        last = i + 1 == spec.layers
+        name = "final_norm" if last else f"attention_norm_{i + 1}"
+        scale = weights["final_norm.weight" if last else f"layers.{i + 1}.attention_norm.weight"]
+        normed, x = g.add_norm(x, down, name, scale, spec.norm_eps)
+    g.linear(normed, "logits", weights["embedding.weight"])
+    return _assemble(spec, g, kind)
+
+
+def _assemble(spec: ModelSpec, g: _Graph, kind: int) -> ModelProto:
+    cache = [1, spec.kv_heads, spec.context, spec.head_dim]
+    names = [f"{what}_{i}" for i in range(spec.layers) for what in ("key", "value")]
+    inputs = [
+        helper.make_tensor_value_info("ids", TensorProto.INT64, [1, "length"]),
+        helper.make_tensor_value_info("past", TensorProto.INT32, [1]),
+        helper.make_tensor_value_info("total", TensorProto.INT32, []),
+        *(helper.make_tensor_value_info(name, kind, cache) for name in names),
+    ]
+    outputs = [
+        helper.make_tensor_value_info("logits", kind, [1, "length", spec.vocab_size]),
+        *(helper.make_tensor_value_info("new_" + name, kind, cache) for name in names),
+    ]
+    graph = helper.make_graph(g.nodes, "continuation", inputs, outputs, g.weights)
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="daw-assist")
+    return model
+
+
+def _rotary(spec: ModelSpec) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    half = spec.head_dim // 2
+    rates = spec.rope_base ** (-np.arange(half, dtype=np.float64) / half)
+    angles = np.arange(spec.context, dtype=np.float64)[:, None] * rates
+    return np.cos(angles), np.sin(angles)
+
+
+def check(model: ModelProto) -> None:
+    """Structure of the standard nodes, and no data outside the file."""
+    checker.check_model(model)
+    for tensor in model.graph.initializer:
+        if tensor.data_location == TensorProto.EXTERNAL:
+            raise ValueError(f"{tensor.name} is stored outside the model file")
+
+
+def export_folder(source: Path, out: Path, name: str, precision: str) -> Path:
+    """A checkpoint (.npz) as the model folder `out/name-precision`: graph and manifest; gives its path.
+
+    Errors: OSError, ValueError or KeyError for a file that is not a checkpoint.
+    """
+    spec, weights, story = checkpoint.load(source)
+    graph = build(spec, weights, precision)
+    check(graph)
+    data = graph.SerializeToString()
+    folder = out / f"{name}-{precision}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    told = manifest.Manifest(
+        folder.name, "model.onnx", digest, precision, story["vocab_sha256"], spec, OPSET, "CC-BY-4.0", DATA, story
+    )
+    manifest.write(folder, told)
+    return folder

@@ -1,0 +1,162 @@
+"""The training loop: one function, resumable, on CPU or CUDA, by a budget of time or of steps.
+
+Hidden matrices are trained by Muon, embedding and norms by AdamW; the learning rate warms up over 2 % of the budget,
+holds, and falls linearly to zero over the last 45 %. The first 70 % see windows of half the context (twice as many):
+attention costs a third of a step on a CPU. Steps run in bf16 where the device has units for it. The log is JSON lines.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from daw_assist.tokens.vocab import VOCAB_SIZE, vocab_hash
+from models_onnx import checkpoint
+from models_onnx.spec import spec_of
+from models_onnx.train.data import Corpus, Windows
+from models_onnx.train.muon import Muon
+from models_onnx.train.network import Network
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """Everything a run depends on; `minutes` is wall-clock over all resumptions, `steps` wins if given."""
+
+    corpora: Path
+    out: Path
+    size: str = "small"
+    device: str = "cpu"
+    minutes: float = 100.0
+    steps: int = 0
+    batch: int = 4
+    muon_rate: float = 0.02
+    adam_rate: float = 3e-3
+    weight_decay: float = 0.05
+    seed: int = 1
+    half_context_share: float = 0.7
+    threads: int = 2
+    save_every_s: float = 300.0
+    compile: bool = False
+
+
+def learning_rate_factor(progress: float) -> float:
+    """Share of the peak rate at `progress` 0..1 of the budget."""
+    return min(1.0, progress / 0.02 + 0.01) * min(1.0, max(0.0, (1.0 - progress) / 0.45))
+
+
+def build_optimizers(network: Network, settings: TrainSettings) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers, AdamW for the rest."""
+    matrices = [p for p in network.layers.parameters() if p.ndim == 2]
+    named = {id(p) for p in matrices}
+    others = [p for p in network.parameters() if id(p) not in named]
+    decay = settings.weight_decay
+    muon = Muon(matrices, lr=settings.muon_rate, momentum=0.95, weight_decay=decay)
+    adam = torch.optim.AdamW(others, lr=settings.adam_rate, betas=(0.9, 0.97), weight_decay=0.0)
+    return [muon, adam]
+
+
+def has_bf16_units(device: torch.device) -> bool:
+    """Whether bf16 is fast there: any CUDA card of the last years, or a CPU with AVX-512 BF16 or AMX."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+@torch.no_grad()
+def validate(network: Network, batches: list[torch.Tensor]) -> float:
+    """Mean nats a token over fixed windows."""
+    losses = []
+    for ids in batches:
+        logits = network(ids[:, :-1])
+        losses.append(functional.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten()).item())
+    return float(np.mean(losses))
+
+
+def weights_of(network: Network) -> checkpoint.Weights:
+    """Parameters by name, as NumPy."""
+    return {name: p.detach().float().cpu().numpy() for name, p in network.named_parameters()}
+
+
+def train(settings: TrainSettings) -> None:
+    """Run until the budget is spent; `out/model.npz` is always the last saved state, `out/state.pt` what resumes it."""
+    torch.set_num_threads(settings.threads)
+    torch.manual_seed(settings.seed)
+    device = torch.device(settings.device)
+    spec = spec_of(settings.size, VOCAB_SIZE)
+    network = Network(spec).to(device)
+    optimizers = build_optimizers(network, settings)
+    run = torch.compile(network, dynamic=False) if settings.compile else network
+    peaks = [[g["lr"] for g in o.param_groups] for o in optimizers]
+    settings.out.mkdir(parents=True, exist_ok=True)
+    state_path, log_path = settings.out / "state.pt", settings.out / "log.jsonl"
+    step, spent, tokens = 0, 0.0, 0
+    if state_path.exists():
+        state: dict[str, Any] = torch.load(state_path, weights_only=True, map_location=device)
+        network.load_state_dict(state["network"], strict=False)
+        for optimizer, kept in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
+        step, spent, tokens = state["step"], state["spent"], state["tokens"]
+    windows = Windows(Corpus(settings.corpora / "train.npz"), settings.seed + step)
+    held = Windows(Corpus(settings.corpora / "valid.npz"), 0)
+    fixed = [torch.from_numpy(held.batch(8, spec.context)).to(device) for _ in range(4)]
+    half_precision = torch.autocast(device.type, torch.bfloat16, enabled=has_bf16_units(device))
+
+    def save(valid: float) -> None:
+        kept = {
+            "network": {n: p.detach() for n, p in network.named_parameters()},
+            "optimizers": [o.state_dict() for o in optimizers], "step": step, "spent": spent, "tokens": tokens,
+        }  # fmt: skip
+        torch.save(kept, state_path.with_suffix(".partial"))
+        os.replace(state_path.with_suffix(".partial"), state_path)
+        story = {
+            "vocab_sha256": vocab_hash(), "steps": step, "tokens": tokens, "minutes": round(spent / 60, 1),
+            "valid_nats_a_token": round(valid, 4), "device": settings.device, "size": settings.size,
+        }  # fmt: skip
+        checkpoint.save(settings.out / "model.npz", spec, weights_of(network), story)
+
+    last_save = last = time.monotonic()
+    losses: list[float] = []
+    while True:
+        progress = step / settings.steps if settings.steps else spent / (settings.minutes * 60)
+        if progress >= 1:
+            break
+        for optimizer, rates in zip(optimizers, peaks, strict=True):
+            for group, peak in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = peak * learning_rate_factor(progress)
+        halve = 2 if progress < settings.half_context_share else 1
+        rows = windows.batch(settings.batch * halve, spec.context // halve)
+        ids = torch.from_numpy(rows).to(device)  # (batch, context + 1)
+        with half_precision:
+            logits = run(ids[:, :-1])  # (batch, context, vocab)
+        loss = functional.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten())
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+        step, tokens = step + 1, tokens + ids[:, 1:].numel()
+        losses.append(loss.item())
+        if not math.isfinite(losses[-1]):
+            raise FloatingPointError(f"loss is {losses[-1]} at step {step}: lower muon_rate and resume from {state_path}")
+        now = time.monotonic()
+        spent, last = spent + now - last, now
+        if step % 20 == 0:
+            line: dict[str, float] = {"step": step, "minutes": spent / 60, "tokens": tokens, "train": float(np.mean(losses[-20:]))}
+            if now - last_save > settings.save_every_s:
+                with half_precision:
+                    line["valid"] = validate(network, fixed)
+                save(line["valid"])
+                last_save = last = time.monotonic()
+            with log_path.open("a") as log:
+                log.write(json.dumps({k: round(v, 4) for k, v in line.items()}) + "\n")
+    save(validate(network, fixed))

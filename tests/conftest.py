@@ -1,0 +1,35 @@
+"""Fixtures for more than one station. Each probes what it needs and says why it skips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.jackrig import JackRig, JackUnavailableError
+
+
+@pytest.fixture(scope="session")
+def jack_server() -> Iterator[JackRig]:
+    """A private JACK dummy server, one a test process; JACK's environment variables name it while the session lasts."""
+    rig = _started(JackRig(period=256))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in rig.variables.items():
+            patch.setenv(name, value)
+        yield rig
+    rig.stop()
+
+
+@pytest.fixture
+def doomed_jack_server() -> Iterator[JackRig]:
+    """A JACK server to be killed by one test. Its clients live in a child process: libjack knows one server."""
+    rig = _started(JackRig(period=256))
+    yield rig
+    rig.stop()
+
+
+def _started(rig: JackRig) -> JackRig:
+    try:
+        return rig.start()
+    except JackUnavailableError as reason:
+        pytest.skip(str(reason))
