@@ -254,18 +254,18 @@ def open_stage(
         yield Stage(performance, loops, sender)
 
 
-def run_live(args: argparse.Namespace, settings: Settings, metre: Metre) -> int:
-    """`live`: ports, server, engine and loops, until Ctrl-C or SIGTERM."""
-    from daw_assist.demo import play_file
-
-    endpoint = endpoint_from(args.endpoint)
-    command = serve_command(endpoint, args.model, args.provider, args.threads)
+def hands_of(args: argparse.Namespace) -> Hands:
+    """Controls and channels from the command line."""
     if not 1 <= args.channel <= 16:
         raise UsageError(f"channel must be in 1..16, not {args.channel}")
-    channels = {part: args.channel - 1 for part in Part if part is not Part.DRUMS}
-    hands = Hands(args.accept_cc, args.reject_cc, args.thru, channels)
-    if args.tune is not None:
-        return play_file(args, settings, hands, endpoint, command)
+    channels: dict[Part, int] = {part: args.channel - 1 for part in Part if part is not Part.DRUMS}
+    return Hands(args.accept_cc, args.reject_cc, args.thru, channels)
+
+
+def run_live(args: argparse.Namespace, settings: Settings, metre: Metre) -> int:
+    """`live`: ports, server, engine and loops, until Ctrl-C or SIGTERM."""
+    endpoint, hands = endpoint_from(args.endpoint), hands_of(args)
+    command = serve_command(endpoint, args.model, args.provider, args.threads)
     ports = _open_ports(args)
     internal = args.sync == "internal"
     transport = InternalClock(args.bpm) if internal else ClockFollower(args.bpm, args.spp_unit)
@@ -282,13 +282,6 @@ def run_live(args: argparse.Namespace, settings: Settings, metre: Metre) -> int:
         while not done.wait(0.5):
             pass
     return 0
-
-
-def run_demo(out: Path, bpm: float, seed: int, model: str, provider: str, threads: int) -> int:
-    """`demo`: see `daw_assist.demo`."""
-    from daw_assist.demo import run_demo as play
-
-    return play(out, bpm, seed, model, provider, threads)
 
 
 def tell_bar(index: int, bar: Bar, ready: Suggestion | None) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from daw_assist import app
+from daw_assist import app, demo
 from daw_assist.errors import DawAssistError, UsageError
 from daw_assist.music.metre import parse_metre
 from daw_assist.suggest.suggestion import Settings
@@ -92,7 +92,7 @@ def _demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--bpm", type=float, default=132.0)
     parser.add_argument("--seed", type=int, default=7)
     _model_options(parser)
-    parser.set_defaults(run=lambda a: app.run_demo(a.out, a.bpm, a.seed, a.model, a.provider, a.threads))
+    parser.set_defaults(run=lambda a: demo.run_demo(a.out, a.bpm, a.seed, a.model, a.provider, a.threads))
 
 
 def _live(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -116,7 +116,11 @@ def _live(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--endpoint", help="server to use or start (default: a private one)")
     _settings_options(parser)
     _model_options(parser)
-    parser.set_defaults(run=lambda a: app.run_live(a, _settings(a), parse_metre(a.meter)))
+    parser.set_defaults(
+        run=lambda a: (
+            demo.play_file(a, _settings(a)) if a.tune else app.run_live(a, _settings(a), parse_metre(a.meter))
+        )
+    )
 
 
 def _server(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

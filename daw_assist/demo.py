@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from daw_assist.app import Stage, open_stage, serve_command, server_beside
+from daw_assist.app import Stage, hands_of, open_stage, serve_command, server_beside
 from daw_assist.clock import NS_PER_SECOND, HostNs, MonotonicClock
 from daw_assist.errors import PortError, UsageError
 from daw_assist.examples import greensleeves
@@ -28,7 +28,7 @@ from daw_assist.music.parts import DRUM_CHANNEL, Part
 from daw_assist.music.quantise import quantise
 from daw_assist.music.time import TempoMap, Ticks
 from daw_assist.performance import Hands
-from daw_assist.server.endpoint import Endpoint, ipc_endpoint, private_folder
+from daw_assist.server.endpoint import Endpoint, endpoint_from, ipc_endpoint, private_folder
 from daw_assist.show import save_picture, text_roll
 from daw_assist.suggest.suggestion import Settings, Suggestion
 from daw_assist.transport.internal import InternalClock
@@ -110,8 +110,10 @@ def run_demo(out: Path, bpm: float, seed: int, model: str, provider: str, thread
     return 0 if played else 1
 
 
-def play_file(args: argparse.Namespace, settings: Settings, hands: Hands, endpoint: Endpoint, command: Sequence[str]) -> int:
+def play_file(args: argparse.Namespace, settings: Settings) -> int:
     """`live --from`: a file comes in as though played; suggestions go to the out port, or nowhere if there is none."""
+    endpoint, hands = endpoint_from(args.endpoint), hands_of(args)
+    command = serve_command(endpoint, args.model, args.provider, args.threads)
     song = to_song(load_midi(args.tune), args.tune.name)
     bars = song.bars()
     if not bars:
@@ -152,8 +154,12 @@ def _perform(
     metre = song.metres[0][1]
     start = sum(bar.length for bar in song.bars()[: accept_bar - 1])
     accept_tick = start + _PRESS_SHARE * metre.bar_ticks
+
+    def told(index: int, bar: Bar, ready: Suggestion | None) -> None:
+        closed.put(Closed(index, bar, ready))
+
     with server_beside(endpoint, command), open_stage(
-        (port, output), transport, metre, settings, hands, endpoint, lambda i, b, r: closed.put(Closed(i, b, r)) and None
+        (port, output), transport, metre, settings, hands, endpoint, told
     ) as stage:  # fmt: skip
         tune = TunePlayer(song, transport, port, stage.loops.press, accept_tick)
         transport.start(HostNs(clock.now() + int(COUNT_IN_S * NS_PER_SECOND)), 0.0)

@@ -69,7 +69,11 @@ class LiveLoops:
         gc.freeze()
         for thread in self._threads:
             thread.start()
-        self._port.start(lambda message, at: self._inbox.put((message, at)))
+        self._port.start(self._heard)
+
+    def _heard(self, message: bytes, at: HostNs) -> None:
+        """T1: append and wake, nothing else."""
+        self._inbox.put((message, at))
 
     def press(self, control: str) -> None:
         """A control by name, as `ask` would send it."""

@@ -12,23 +12,15 @@ from daw_assist.midi.file import append_notes, load_midi, save_midi, to_song
 from daw_assist.music.bars import flatten
 from daw_assist.music.time import Ticks
 from daw_assist.pipeline import Model, suggest
-from daw_assist.suggest.suggestion import MAX_BARS, MAX_CANDIDATES, Candidate, Settings, Suggestion
-from daw_assist.tokens.vocab import STYLES
+from daw_assist.suggest.suggestion import Candidate, Settings, Suggestion
+from daw_assist.tokens.asked import fault_of
 
 
 def checked(settings: Settings) -> Settings:
     """The settings, or `UsageError` with the range that was left."""
-    ranges: tuple[tuple[str, float, float], ...] = (
-        ("bars", 1, MAX_BARS), ("candidates", 1, MAX_CANDIDATES), ("temperature", 0.1, 2.0), ("top_p", 0.05, 1.0),
-    )  # fmt: skip
-    for name, low, high in ranges:
-        value = getattr(settings, name)
-        if not low <= value <= high:
-            raise UsageError(f"{name} must be in {low}..{high}, not {value}")
-    if settings.density is not None and not 0 <= settings.density <= 7:
-        raise UsageError(f"density must be in 0..7, not {settings.density}")
-    if settings.style is not None and settings.style not in STYLES:
-        raise UsageError(f"there is no style {settings.style!r}: choose one of {', '.join(STYLES)}")
+    fault = fault_of(settings)
+    if fault is not None:
+        raise UsageError(fault)
     return settings
 
 

@@ -10,7 +10,7 @@ Threads: one (T2).
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -39,6 +39,8 @@ COMMIT_NS = 60 * NS_PER_MS
 GLIDE_TICKS = 6.0
 """The position may step by a 16th (a better estimate, a tempo change) without its counting as a jump."""
 PEDAL_DOWN = 64
+KEPT_TAGS = 32
+"""Plans of which a note may still ring; the longest token lasts 24 quarters, and a plan starts on a bar line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class Performance:
         self.counters: Counter[str] = Counter()
         self.playing: Chosen | None = None
         self._tag = 0
+        self._tags: deque[int] = deque(maxlen=KEPT_TAGS)
         self._epoch = transport.epoch
         self._was_running = False
         self._last: tuple[float, HostNs] = (0.0, HostNs(0))
@@ -185,22 +188,28 @@ class Performance:
         tick = self.transport.tick_at(now)
         since, then = self._last
         expected = since + (now - then) * self.transport.bpm * TICKS_PER_QUARTER / 60e9
-        glides = running and self._was_running and abs(tick - expected) < GLIDE_TICKS
+        was_running = self._was_running
+        glides = running and was_running and abs(tick - expected) < GLIDE_TICKS
         self._epoch, self._was_running = epoch, running
-        self._last = (tick, now)
         if glides:
+            self._last = (tick, now)
             return
         self.counters["transport_breaks"] += 1
         self._silence()
         self.policy.forget()
+        for index, ours in self._played.items():
+            self.listener.played((ours,), self.listener.next_bar + index - self._closing)
         self._played.clear()
-        self.listener.reset(tick)
+        self.listener.reset(tick, since if was_running else None)
+        self._last = (tick, now)
         self._bar, self._closing = None, self.grid.bar_at(tick + EARLY_TICKS).index
 
     def _silence(self) -> None:
         """End what the assistant plays; the player's own notes (thru) stay. Only what was heard of it becomes history."""
         self.player.clear()
-        self.sender.cancel(self._tag)
+        for tag in self._tags:
+            self.sender.cancel(tag)
+        self._tags.clear()
         self.playing = None
         here = self.grid.bar_at(self._last[0])
         running = self._played.get(here.index)
@@ -225,17 +234,21 @@ class Performance:
         chosen = self.policy.at_bar_line(bar, passed)
         if chosen is None:
             return
+        for tag in self._tags:
+            self.sender.cancel_after(tag, self.transport.host_at(start))
         self._tag += 1
+        self._tags.append(self._tag)
         self.playing = chosen
+        self._played = {index: own for index, own in self._played.items() if index < bar}
         self._played.update(enumerate(chosen.candidate.bars, bar))
-        self.player.load(chosen.candidate.bars, start)
+        self.player.load(chosen.candidate.bars, start, self._tag)
         self.counters["plans_played"] += 1
 
     def _pump(self, now: HostNs) -> None:
         """Hand the events of the next moments to the sender, at the present tempo."""
         events = self.player.due(self.transport.tick_at(HostNs(now + LOOK_AHEAD_NS)))
         if events:
-            due = [Due(self.transport.host_at(event.tick), event.message, self._tag) for event in events]
+            due = [Due(self.transport.host_at(event.tick), event.message, event.tag) for event in events]
             self.sender.schedule(due)
 
     def _draft(self, tick: float) -> None:
@@ -243,7 +256,8 @@ class Performance:
         running = self.listener.running_bar(tick)
         ours = self._played.get(line.index)
         if ours is not None:
-            running = replace(running, notes=tuple(sorted({*running.notes, *ours.notes})))
+            both = {(note.onset, note.part, note.pitch): note for note in (*ours.notes, *running.notes)}
+            running = replace(running, notes=tuple(sorted(both.values())))
         share = (tick - line.start) / line.length
         context = self.listener.context().bars
         if not running.notes and not any(bar.notes for bar in context):

@@ -60,7 +60,9 @@ def encode_prompt(bars: Sequence[Bar], settings: Settings, context_tokens: int, 
     header = encode_header(settings.style)
     named = settings.density is not None
     origin = first_bar - len(bars)
-    start = 0
+    # Every bar takes a token at least: what is far too much is not even encoded.
+    excess = max(0, len(bars) - room)
+    start = max(0, excess - (origin + excess) % FORGET_BARS)
     while True:
         ids = [*header, *encode_bars(bars[start:], density=named)]
         if len(ids) <= room or start >= len(bars):
@@ -85,7 +87,7 @@ def suggest(
     clock.append(time.perf_counter())
     reused = prefill(model, prompt.ids, is_stale)
     clock.append(time.perf_counter())
-    plan = _plan(bars, settings, prompt)
+    plan = _plan(bars, settings, prompt, model.context_tokens - len(prompt.ids))
     made: list[Candidate] = []
     for index in range(settings.candidates):
         seed = settings.seed + index
@@ -101,11 +103,12 @@ def suggest(
     return Suggestion(epoch, first_bar, best, origin)
 
 
-def _plan(bars: Sequence[Bar], settings: Settings, prompt: Prompt) -> Plan:
+def _plan(bars: Sequence[Bar], settings: Settings, prompt: Prompt, room: int) -> Plan:
     heard = frozenset(note.part for bar in bars for note in bar.notes)
     return Plan(
         prompt.metre, settings.bars, settings.temperature, settings.top_p, settings.density,
         parse_key(settings.key).pitch_classes if settings.key else None, heard or None,
+        room=room,
     )  # fmt: skip
 
 

@@ -17,11 +17,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from models_onnx import manifest as models
+from models_onnx.record import append, provenance
 
 CONTEXTS = (256, 1024)
 STEPS = 300
@@ -56,8 +58,8 @@ class Ours:
     def prefill(self, ids: Sequence[int]) -> Logits:
         self._session.rewind(0)
         for start in range(0, len(ids), 128):
-            logits = self._session.append(ids[start : start + 128])
-        return logits[-1]
+            logits: Logits = self._session.append(ids[start : start + 128])[-1]
+        return logits
 
     def step(self, token: int) -> Logits:
         return self._session.step(token)
@@ -73,7 +75,7 @@ def build_subject(variant: str, model: str, threads: int, provider: str) -> Subj
         return Ours(f"{base}-{variant}", threads, provider)
     from models_onnx.train.rivals import Eager, Naive  # torch: only with the train extra
 
-    return {"eager": Eager, "naive": Naive}[variant](f"{base}-fp32", threads)
+    return Eager(f"{base}-fp32", threads) if variant == "eager" else Naive(f"{base}-fp32", threads)
 
 
 def percentiles(seconds: Sequence[float]) -> dict[str, float]:
@@ -169,6 +171,26 @@ def _ratios(found: Sequence[dict[str, Any]]) -> dict[str, float]:
     }
     ratios["prefill_512"] = min(v["prefill_512_ms"]["p50"] for v in eager) / min(v["prefill_512_ms"]["p50"] for v in ours)
     return {name: round(ratio, 2) for name, ratio in ratios.items()}
+
+
+def run(model: str, provider: str, as_json: bool, out: Path | None) -> int:
+    """The whole comparison: a table, and with `as_json` the object last on stdout; `out` gets a line."""
+    plan = [("int8", 1), ("int8", 2), ("fp32", 1), ("fp32", 2), ("eager", 1), ("eager", 2), ("naive", 1), ("naive", 2)]
+    told = {"benchmark": "engine", **provenance(), **compare(model, provider, plan)}
+    for v in told["variants"]:
+        head = f"{v['variant']:6} {v['threads']} threads"
+        if "skipped" in v:
+            print(f"{head}: skipped, {v['skipped']}", file=sys.stderr)
+            continue
+        tokens = ", ".join(f"{c}: {t['p50']:.3f}/{t['p95']:.3f}/{t['p99']:.3f}" for c, t in v["token_ms"].items())
+        print(f"{head}: token ms p50/p95/p99 at {tokens}; prefill 512 {v['prefill_512_ms']['p50']:.1f} ms; "
+              f"{v['tokens_per_s']} tokens/s; {v['peak_rss_mb']:.0f} MB; start {v['start_ms']:.0f} ms", file=sys.stderr)  # fmt: skip
+    print(f"faster than eager: {told['faster_than_eager']}; bound {told['bound_ms_int8']}", file=sys.stderr)
+    if out is not None:
+        append(out, told)
+    if as_json:
+        print(json.dumps(told))
+    return 0
 
 
 def main() -> None:

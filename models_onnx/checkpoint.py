@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ def save(path: Path, spec: ModelSpec, weights: Weights, story: dict[str, Any]) -
     partial = path.with_suffix(".partial.npz")
     halves: dict[str, Any] = {name: array.astype(np.float16) for name, array in weights.items()}
     np.savez(partial, words=np.frombuffer(words, np.uint8), **halves)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def load(path: Path) -> tuple[ModelSpec, Weights, dict[str, Any]]:

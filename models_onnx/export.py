@@ -1,9 +1,9 @@
 """From a checkpoint to an ONNX graph, node by node: what runs is what is written here.
 
-    ids -> embedding -> [norm -> qkv -> GroupQueryAttention -> out -> add+norm -> up -> GELU -> down -> add] x layers
+    rows -> embeddings, summed -> [norm -> qkv -> GroupQueryAttention -> out -> add+norm -> up -> GELU -> down -> add] x layers
         -> norm -> logits
 
-One graph serves prefill and decode. Inputs: `ids` (1, length) int64, `past` (1,) int32 = total length - 1, `total` () int32,
+One graph serves prefill and decode. Inputs: `rows` (1, length, row_width) int64 (see `rows`), `past` (1,) int32 = total length - 1, `total` () int32,
 and per layer `key_i`, `value_i` (1, kv_heads, context, head_dim). Outputs: `logits` (1, length, vocab) and the same
 caches, which the caller binds to the same memory (`com.microsoft::GroupQueryAttention` then writes in place). Rotary
 positions are applied inside the attention node. Rewinding is lowering `past` and `total`.
@@ -103,8 +103,10 @@ def build(spec: ModelSpec, weights: Weights, precision: str) -> ModelProto:
     cos, sin = _rotary(spec)
     g.floats("cos", cos)
     g.floats("sin", sin)
-    table = g.floats("embedding", weights["embedding.weight"] * np.float32(spec.width**0.5))
-    x = g.node("Gather", [table, "ids"], "embedded")
+    parts = (weights["embedding.weight"], weights["extra.weight"])
+    table = g.floats("table", np.concatenate(parts) * np.float32(spec.width**0.5))
+    each = g.node("Gather", [table, "rows"], "embedded")  # (1, length, row_width, width)
+    x = g.node("ReduceSum", [each, g.constant("row_axis", np.array([2], np.int64))], "embedding_sum", keepdims=0)
     normed = g.norm(x, "attention_norm_0", weights["layers.0.attention_norm.weight"], spec.norm_eps)
     for i in range(spec.layers):
         mixed = g.node(
@@ -129,7 +131,7 @@ def _assemble(spec: ModelSpec, g: _Graph, kind: int) -> ModelProto:
     cache = [1, spec.kv_heads, spec.context, spec.head_dim]
     names = [f"{what}_{i}" for i in range(spec.layers) for what in ("key", "value")]
     inputs = [
-        helper.make_tensor_value_info("ids", TensorProto.INT64, [1, "length"]),
+        helper.make_tensor_value_info("rows", TensorProto.INT64, [1, "length", spec.row_width]),
         helper.make_tensor_value_info("past", TensorProto.INT32, [1]),
         helper.make_tensor_value_info("total", TensorProto.INT32, []),
         *(helper.make_tensor_value_info(name, kind, cache) for name in names),

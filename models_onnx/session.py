@@ -9,7 +9,6 @@ Threads: one. Errors: `ModelError` for a graph that does not fit its manifest, `
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,10 +16,9 @@ import numpy as np
 import onnxruntime as ort
 
 from models_onnx.manifest import Manifest, ModelError
+from models_onnx.rows import Row, next_row
 
 Logits = np.ndarray[Any, np.dtype[np.float32]]
-PREFILL_CHUNK = 128
-"""Tokens a run while reading a prompt: a newer request can stop the older between two chunks."""
 
 
 class ContextFull(Exception):
@@ -43,6 +41,7 @@ class DecoderSession:
         self._session = self._open(graph, provider, threads)
         self.provider = "cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu"
         self.ids: list[int] = []
+        self._rows: list[Row] = []
         kind = np.float16 if manifest.precision == "fp16" else np.float32
         device = self.provider
         shape = (1, self.spec.kv_heads, self.spec.context, self.spec.head_dim)
@@ -53,7 +52,7 @@ class DecoderSession:
         }
         self._past = np.zeros(1, np.int32)
         self._total = np.zeros((), np.int32)
-        self._one = np.zeros((1, 1), np.int64)
+        self._one = np.zeros((1, 1, self.spec.row_width), np.int64)
         self._one_logits = np.zeros((1, 1, self.spec.vocab_size), kind)
         self._fixed = [ort.OrtValue.ortvalue_from_numpy(array) for array in (self._past, self._total)]
         self._step = self._binding(
@@ -75,9 +74,9 @@ class DecoderSession:
             first = str(error).splitlines()[0]
             raise ModelError(f"model {self.manifest.name}: ONNX Runtime cannot load it: {first}") from error
 
-    def _binding(self, ids: ort.OrtValue, logits: ort.OrtValue) -> ort.IOBinding:
+    def _binding(self, rows: ort.OrtValue, logits: ort.OrtValue) -> ort.IOBinding:
         binding = self._session.io_binding()
-        binding.bind_ortvalue_input("ids", ids)
+        binding.bind_ortvalue_input("rows", rows)
         binding.bind_ortvalue_input("past", self._fixed[0])
         binding.bind_ortvalue_input("total", self._fixed[1])
         for name, cache in self._caches.items():
@@ -96,13 +95,16 @@ class DecoderSession:
         if not 0 <= length <= len(self.ids):
             raise ValueError(f"cannot rewind to {length}: {len(self.ids)} tokens are held")
         del self.ids[length:]
+        del self._rows[length:]
 
     def step(self, token: int) -> Logits:
         """Append one token; logits (vocab,) of what follows, valid until the next call."""
         self._place(1)
-        self._one[0, 0] = token
+        row = next_row(self.spec, self._rows[-1] if self._rows else None, token)
+        self._one[0, 0] = row
         self._session.run_with_iobinding(self._step)
         self.ids.append(token)
+        self._rows.append(row)
         logits: Logits = self._one_logits[0, 0]
         return logits
 
@@ -111,9 +113,14 @@ class DecoderSession:
         self._place(len(ids))
         shape = (1, len(ids), self.spec.vocab_size)
         logits = np.empty(shape, self._one_logits.dtype)
-        tokens = ort.OrtValue.ortvalue_from_numpy(np.array([ids], np.int64))
-        self._session.run_with_iobinding(self._binding(tokens, ort.OrtValue.ortvalue_from_numpy(logits)))
+        rows: list[Row] = self._rows[-1:]
+        for token in ids:
+            rows.append(next_row(self.spec, rows[-1] if rows else None, token))
+        rows = rows[-len(ids) :]
+        read = ort.OrtValue.ortvalue_from_numpy(np.array([rows], np.int64))
+        self._session.run_with_iobinding(self._binding(read, ort.OrtValue.ortvalue_from_numpy(logits)))
         self.ids += ids
+        self._rows += rows
         found: Logits = logits[0]
         return found
 
@@ -124,13 +131,3 @@ class DecoderSession:
         self._past[0] = total - 1
         self._total[...] = total
 
-
-def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
-    """How many tokens at the beginning are the same."""
-    count = min(len(a), len(b))
-    return next((i for i in range(count) if a[i] != b[i]), count)
-
-
-def core_count() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -14,6 +14,7 @@ def from_graph(graph: bytes, spec: ModelSpec) -> Weights:
     """Undo what `export.build` did to each matrix."""
     held = {t.name: numpy_helper.to_array(t).astype(np.float32) for t in onnx.load_from_string(graph).graph.initializer}
     weights = {"embedding.weight": held["logits.weight"].T, "final_norm.weight": held["final_norm.weight"]}
+    weights["extra.weight"] = held["table"][spec.vocab_size :] / np.float32(spec.width**0.5)
     for i in range(spec.layers):
         for name in ("qkv", "out", "up", "down"):
             weights[f"layers.{i}.{name}.weight"] = held[f"{name}_{i}.weight"].T

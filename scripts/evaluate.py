@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Held-out nats a note, of a model and of an n-gram model with a cache, on the same ids of the same pieces.
 
-    scripts/evaluate.py PACKED_DIR --model RUN/model.npz --work WORK_DIR
+    scripts/evaluate.py PACKED_DIR --model small-int8 --work WORK_DIR
 
 Pieces of the test split are drawn by a fixed seed, the first bars of each up to --piece-notes notes, until a group
 (source; nifc-polish by style) has --notes notes. Every id after the header [BOS, style] is scored; velocities, density
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench.record import append, provenance
+from models_onnx.record import append, provenance
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -33,7 +33,7 @@ from models_onnx.evaluate import ngram
 from models_onnx.evaluate.compare import Scored, figures, spent
 from models_onnx.evaluate.contexts import Ints, Stream
 from models_onnx.evaluate.pieces import EncodedPiece, choose, encode_piece
-from models_onnx.evaluate.token_model import TokenModel, TorchCheckpoint
+from models_onnx.evaluate.token_model import InstalledModel, TokenModel
 from models_onnx.evaluate.windows import nats_of_piece
 from models_onnx.train.data import Corpus
 
@@ -116,7 +116,7 @@ def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("packed", type=Path, help="folder of prepare_corpora.py")
-    parser.add_argument("--model", type=Path, help="a checkpoint (.npz); without it only the n-gram is scored")
+    parser.add_argument("--model", help="an installed model or model folder; without it only the n-gram is scored")
     parser.add_argument("--work", type=Path, required=True, help="folder for what can be used again")
     parser.add_argument("--split", choices=("test", "valid"), default="test")
     parser.add_argument("--notes", type=int, default=12_000, help="notes a group")
@@ -134,8 +134,9 @@ def main() -> int:
     started = time.monotonic()
     record: dict[str, Any] = {"benchmark": "heldout", "protocol": PROTOCOL, **provenance()}
     if args.model:
-        model = TorchCheckpoint(args.model, args.threads)
-        record["model"] = {"sha256": sha256(args.model), "context": model.context, "story": model.story}
+        model = InstalledModel(args.model, args.threads)
+        told = model.manifest
+        record["model"] = {"name": told.name, "sha256": told.sha256, "context": model.context, "story": told.story}
         scored.append(model_sums(model, pieces, console))
         seconds["model"] = round(time.monotonic() - started, 1)
     if not args.no_ngram:

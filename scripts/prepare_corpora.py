@@ -26,6 +26,7 @@ import tempfile
 import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +178,7 @@ def pack(entry: dict[str, Any], bars: tuple[Bar, ...]) -> Piece:
             top[bar_index, onset] = max(top.get((bar_index, onset), -1), pitch)
     starts = np.cumsum([0] + [bar.length for bar in bars])
     line = [(int(starts[b]) + onset, pitch) for (b, onset), pitch in sorted(top.items())][:25]
-    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in zip(line, line[1:], strict=False)]
+    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(line)]
     opening = hashlib.sha256(repr(steps).encode()).hexdigest()[:16] if len(steps) >= 20 else ""
     return Piece(
         entry["corpus"], style_of(entry), split_of(entry), entry["corpus"] + "/" + entry["file"],

@@ -5,6 +5,7 @@ It knows the grammar of the tokens and nothing of requests, processes or host ti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -26,7 +27,9 @@ PREFILL_CHUNK = 128
 class Decoder(Protocol):
     """What generation needs of a model: a sequence that grows and is rewound (`models_onnx.session.DecoderSession`)."""
 
-    ids: list[int]
+    @property
+    def ids(self) -> list[int]:
+        """The tokens held."""
 
     def rewind(self, length: int) -> None:
         """Keep the first `length` tokens."""
@@ -54,6 +57,8 @@ class Plan:
     pitch_classes: frozenset[int] | None = None
     parts: frozenset[Part] | None = None
     dynamics: bool = False
+    room: int | None = None
+    """Tokens that fit behind the prompt (None: any number); the bars that no longer fit stay empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +94,13 @@ def continue_from(
     grammar = Grammar(plan.metre, plan.pitch_classes, plan.parts, plan.dynamics)
     made: list[int] = []
     nats, notes = 0.0, 0
+    # The first bar of all says its metre, as in training.
+    openings = [encode_bar_opening(None, plan.density)] * plan.bars
+    if BAR not in decoder.ids:
+        openings[0] = encode_bar_opening(plan.metre, plan.density)
+    left = math.inf if plan.room is None else plan.room - sum(map(len, openings))
     try:
-        for _ in range(plan.bars):
-            opening = encode_bar_opening(None, plan.density)
+        for opening in openings:
             logits = decoder.append(opening)[-1]
             grammar.open_bar()
             for token in opening:
@@ -104,6 +113,9 @@ def continue_from(
                     break
                 if is_stale():
                     raise Stale
+                if left <= 0:
+                    break
+                left -= 1
                 grammar.advance(token)
                 made.append(token)
                 notes += KIND_OF[token] in (Kind.PITCH, Kind.DRUM)

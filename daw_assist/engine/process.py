@@ -102,20 +102,24 @@ class HangWatch:
 class EngineProcess:
     """A worker and its supervision.
 
-    `command` is the worker's command line; ` --connect ADDRESS` is added. Threads: one, which calls `poll_state` often
-    (ten times a second will do) and takes what `receive` gives.
+    `command` is the worker's command line; ` --connect ADDRESS` is added. `folder` holds the line's socket and the
+    worker's log (None: one among the temporary files); it is made anew with mode 0700 and removed at the end, so its
+    parent must be ours alone. Threads: one, which calls `poll_state` often (ten times a second will do) and takes what
+    `receive` gives.
     """
 
     def __init__(
         self,
         command: Sequence[str],
         *,
+        folder: Path | None = None,
         hang_s: float = 60.0,
         start_s: float = 180.0,
         over_tcp: bool = sys.platform == "win32",
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._command = tuple(command)
+        self._wanted_folder = folder
         self._start_s = start_s
         self._over_tcp = over_tcp
         self._now = now
@@ -149,10 +153,8 @@ class EngineProcess:
         """Start the first worker. It is usable at once: what is sent is kept until it is ready."""
         if self.state is not EngineState.STOPPED:
             raise EngineError("the engine process runs already: stop it before it is started again")
+        self._folder = _fresh_folder(self._wanted_folder)
         self._context = zmq.Context(1)
-        base = tempfile.gettempdir()
-        # A socket's path has 104 bytes on macOS; mkdtemp makes the folder with mode 0700.
-        self._folder = Path(tempfile.mkdtemp(prefix="daw-assist-", dir=base if len(base) < 70 else "/tmp"))  # noqa: S108
         self._spawn()
 
     def send(self, message: ToEngine) -> bool:
@@ -211,8 +213,8 @@ class EngineProcess:
         if self.state is EngineState.STOPPED:
             return
         if self._line is not None and self._child is not None:
-            self._line.send(Shutdown())
-            _end(self._child, patience_s)
+            told = self._line.send(Shutdown())
+            _end(self._child, patience_s, told)
         self._child = None
         if self._line is not None:
             self._line.close()
@@ -230,7 +232,7 @@ class EngineProcess:
         assert self._context is not None
         assert self._folder is not None
         keys = LineKeys.fresh() if self._over_tcp else None
-        address = "tcp://127.0.0.1:*" if keys else f"ipc://{self._folder / f'{self.deaths}.sock'}"
+        address = "tcp://127.0.0.1:*" if keys else f"ipc://{self._folder / f'{self.deaths % 10}.sock'}"
         self._line = EngineLine(self._context, address, keys)
         environment = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
         environment[KEYS_VARIABLE] = keys.for_worker() if keys else ""
@@ -301,9 +303,23 @@ class EngineProcess:
         return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
 
 
-def _end(child: subprocess.Popen[bytes], patience_s: float) -> None:
-    """Wait for the child, insisting more and more."""
-    for insist in (None, child.terminate, child.kill):
+def _fresh_folder(wanted: Path | None) -> Path:
+    """An empty folder of mode 0700; what a killed server left in the wanted one is removed."""
+    base = tempfile.gettempdir()
+    try:
+        if wanted is not None:
+            shutil.rmtree(wanted, ignore_errors=True)
+            wanted.mkdir(mode=0o700)
+            return wanted
+        # A socket's path may have 104 bytes on macOS.
+        return Path(tempfile.mkdtemp(prefix="daw-assist-", dir=base if len(base) < 70 else "/tmp"))  # noqa: S108
+    except OSError as error:
+        raise EngineError(f"no folder for the engine can be made in {wanted or base} ({error.strerror})") from None
+
+
+def _end(child: subprocess.Popen[bytes], patience_s: float, told: bool) -> None:
+    """Wait for the child, insisting more and more; one that could not be told (not connected yet) is not waited for."""
+    for insist in (None, child.terminate, child.kill)[0 if told else 1 :]:
         if insist is not None:
             insist()
         try:

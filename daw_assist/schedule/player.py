@@ -25,6 +25,8 @@ class Event:
     channel: int
     pitch: int
     velocity: int
+    tag: int = 0
+    """Of the plan it belongs to."""
 
     @property
     def message(self) -> bytes:
@@ -45,8 +47,9 @@ class PlanPlayer:
         """Whether something is still to come."""
         return bool(self._events)
 
-    def load(self, bars: Sequence[Bar], start: Ticks) -> None:
-        """Play `bars` from the bar line at `start`; a plan that still plays goes on to its last note."""
+    def load(self, bars: Sequence[Bar], start: Ticks, tag: int = 0) -> None:
+        """Play `bars` from the bar line at `start`; a plan that still plays starts no note from there on."""
+        self._give_way(start)
         here = int(start)
         struck: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
         for bar in bars:
@@ -61,9 +64,21 @@ class PlanPlayer:
                 if after is not None and after[0] == onset:
                     continue  # twice at once on one channel: the longer one, which sorts last, stands for both
                 end = end if after is None else min(end, after[0])
-                heapq.heappush(self._events, Event(Ticks(onset), True, channel, pitch, velocity))
-                heapq.heappush(self._events, Event(Ticks(end), False, channel, pitch, 0))
+                heapq.heappush(self._events, Event(Ticks(onset), True, channel, pitch, velocity, tag))
+                heapq.heappush(self._events, Event(Ticks(end), False, channel, pitch, 0, tag))
         self.end = Ticks(here)
+
+    def _give_way(self, start: Ticks) -> None:
+        """Drop the notes that would begin at `start` or later; what began before keeps its note-off."""
+        kept: list[Event] = []
+        dropped: set[tuple[int, int, int]] = set()
+        for event in sorted(self._events):
+            key = (event.tag, event.channel, event.pitch)
+            if event.on and event.tick >= start:
+                dropped.add(key)
+            elif key not in dropped:
+                kept.append(event)
+        self._events = kept  # in order, which is a heap too
 
     def due(self, until: float) -> list[Event]:
         """Take what happens before the tick `until`, in order."""

@@ -69,12 +69,12 @@ def endpoint_from(text: str | None = None, *, allow_network: bool = False) -> En
 
 def ipc_endpoint(folder: Path) -> Endpoint:
     """The sockets in a folder; `UsageError` if the path is longer than a socket's may be."""
-    events = folder / "events.sock"
-    if len(os.fsencode(events)) > MAX_SOCKET_PATH:
+    requests = folder / "requests.sock"  # as long as the longest, engine/0.sock
+    if len(os.fsencode(requests)) > MAX_SOCKET_PATH:
         raise UsageError(
             f"{folder} is too long for socket files ({MAX_SOCKET_PATH} bytes with their name): choose a shorter one"
         )
-    return Endpoint(f"ipc://{folder / 'requests.sock'}", f"ipc://{events}", folder)
+    return Endpoint(f"ipc://{requests}", f"ipc://{folder / 'events.sock'}", folder)
 
 
 def _tcp(host: str, port: int) -> Endpoint:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import re
-
 from daw_assist.errors import RequestError
 from daw_assist.music.bars import Bar
 from daw_assist.music.metre import MAX_BAR_TICKS
 from daw_assist.music.notes import Note
-from daw_assist.suggest.suggestion import MAX_BARS, MAX_CANDIDATES, Settings
-from daw_assist.tokens.vocab import STYLES
+from daw_assist.suggest.suggestion import Settings
+from daw_assist.tokens.asked import fault_of
 
 MAX_CONTEXT_BARS = 64
 MAX_CONTEXT_NOTES = 20_000
 MAX_DURATION = MAX_CONTEXT_BARS * MAX_BAR_TICKS
-MAX_SEED = 2**63 - 1
-
-_KEY = re.compile(r"[A-Ga-g][#b]?( ?(m|min|minor|maj|major))?")
 
 
 def check_context(bars: tuple[Bar, ...]) -> None:
@@ -33,17 +27,9 @@ def check_context(bars: tuple[Bar, ...]) -> None:
 
 def check_settings(settings: Settings) -> None:
     """`RequestError` (bad_request) unless every setting is in its range."""
-    _range("bars", settings.bars, 1, MAX_BARS)
-    _range("candidates", settings.candidates, 1, MAX_CANDIDATES)
-    _range("seed", settings.seed, 0, MAX_SEED)
-    _range("temperature", settings.temperature, 0.1, 2.0)
-    _range("top_p", settings.top_p, 0.01, 1.0)
-    if settings.density is not None:
-        _range("density", settings.density, 0, 7)
-    if settings.style is not None and settings.style not in STYLES:
-        raise _no(f"style {settings.style[:24]!r} is not one of {', '.join(STYLES)}")
-    if settings.key is not None and not _KEY.fullmatch(settings.key):
-        raise _no(f"key {settings.key[:24]!r} cannot be read; give it like G, Bb or F# minor")
+    fault = fault_of(settings)
+    if fault is not None:
+        raise _no(fault)
 
 
 def _check_bar(index: int, bar: Bar) -> None:
@@ -71,11 +57,6 @@ def _is_note(note: Note, length: int) -> bool:
 
 def _shown(note: Note) -> str:
     return f"a note of onset {note.onset}, pitch {note.pitch}, duration {note.duration}, velocity {note.velocity}"
-
-
-def _range(name: str, value: float, low: float, high: float) -> None:
-    if not (math.isfinite(value) and low <= value <= high):
-        raise _no(f"{name} must be in {low}..{high}, got {value}")
 
 
 def _no(line: str) -> RequestError:

@@ -28,7 +28,8 @@ def run_server(
     in the main thread. `EngineError` if another server is there, `UsageError` if the endpoint is not a safe one.
     """
     where = endpoint if isinstance(endpoint, Endpoint) else endpoint_from(endpoint)
-    server = Server(EngineProcess(engine_command, hang_s=hang_s), where, keys_folder=keys_folder)
+    engine = EngineProcess(engine_command, folder=where.folder and where.folder / "engine", hang_s=hang_s)
+    server = Server(engine, where, keys_folder=keys_folder)
     with _ending_on_signals(server):
         server.open()
         try:

@@ -174,6 +174,9 @@ class Server:
             self._gate.close()
         self._context.term()
         self._context = None
+        if self._sockets and self._endpoint.folder is not None:  # the lock is ours, so the files are
+            for address in (self._endpoint.requests, self._endpoint.events):
+                Path(address.removeprefix("ipc://")).unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.release()
 

@@ -1,8 +1,8 @@
 """When to ask for a suggestion, which one to keep, and what the composer's hands do to it. Pure: bars in, decisions out.
 
 A draft is asked for when 55 % of the running bar has passed, for the bars after the next bar line, and once more at 80 %
-if something was played since, the first one is there, and the time is likely to do. At the bar line the newest complete draft made for it is used; a draft for another bar is
-late: it is counted and dropped. What is accepted plays from the next bar line.
+if something was played since, the first one is there, and the time is likely to do. At the bar line the newest complete
+draft made for it is used; a draft for another bar is late: it is counted and dropped. What is accepted plays from the next bar line.
 
 Threads: one (T2, music).
 """
@@ -51,7 +51,7 @@ class Policy:
         """The transport stopped or jumped: what was made is for a place that does not come."""
         self.suggestion, self.index, self.armed = None, 0, False
         self._asked_bar = None
-        self.epoch += 1
+        self.epoch += 2  # one more than an ask: `offer` still takes the answer to the last ask but one
 
     def ask(self, running_bar: int, share: float, notes: int, bar_ms: float) -> int | None:
         """The epoch of a draft that is to be asked for now, else None.

@@ -99,14 +99,15 @@ class Grammar:
             return mask
         drums = self._part == Part.DRUMS
         may_name = not self.dynamics or self._has_level
+        lower = min(self._drum, SIZES[Kind.DRUM]) > 0 if drums else bool(self._pitches[: self._pitch].any())
         if self.dynamics and last in (Kind.POS, Kind.PART, Kind.PITCH, Kind.DRUM):
-            mask[_VEL] = True
+            mask[_VEL] = lower  # below the lowest note nothing could follow it
         if drums:
             if may_name:
                 mask[FIRST[Kind.DRUM] : FIRST[Kind.DRUM] + min(self._drum, SIZES[Kind.DRUM])] = True
             return mask
         if last is not Kind.DUR and may_name:
-            mask[_DUR] = self._pitches[: self._pitch].any()
+            mask[_DUR] = lower
         if self._has_duration and may_name:
             mask[FIRST[Kind.PITCH] : FIRST[Kind.PITCH] + self._pitch] = self._pitches[: self._pitch]
         return mask

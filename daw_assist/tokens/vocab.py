@@ -24,7 +24,7 @@ STYLES: Final = (
 )  # fmt: skip
 """Style words in the order of their ids; six places are left."""
 
-DURATIONS: Final = (
+DURATIONS: Final[tuple[int, ...]] = (
     *range(1, 13), 14, 15, 16, 18, 20, 21, 22, 23, 24, 27, 28, 30, 32, 33, 36, 40, 42, 44, 45, 48, 54, 56, 60, 64, 66, 69,
     72, 78, 80, 84, 90, 93, 96, 108, 120, 132, 144, 160, 168, 180, 192, 216, 240, 288, 336, 384, 480, 576,
 )  # fmt: skip
@@ -84,14 +84,15 @@ KIND_OF: Final[tuple[Kind, ...]] = tuple(kind for kind in Kind for _ in range(SI
 
 PAD, BOS, EOS, BAR, DYNAMICS = (FIRST[k] for k in (Kind.PAD, Kind.BOS, Kind.EOS, Kind.BAR, Kind.DYNAMICS))
 
-_NEAREST_DURATION: Final = tuple(
+_NEAREST_DURATION: Final[tuple[int, ...]] = tuple(
     min(range(len(DURATIONS)), key=lambda i: (abs(DURATIONS[i] - ticks), i)) for ticks in range(DURATIONS[-1] + 1)
 )
 
 
 def duration_id(ticks: int) -> int:
     """Id of the nearest duration (ticks >= 1)."""
-    return FIRST[Kind.DUR] + _NEAREST_DURATION[min(max(ticks, 1), DURATIONS[-1])]
+    longest: int = DURATIONS[-1]
+    return FIRST[Kind.DUR] + _NEAREST_DURATION[min(max(ticks, 1), longest)]
 
 
 def value_of(token: int) -> int:

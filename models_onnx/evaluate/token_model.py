@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from daw_assist.errors import ModelError
 from daw_assist.tokens.vocab import vocab_hash
-from models_onnx import checkpoint
+from models_onnx import manifest
+from models_onnx.session import DecoderSession
 
 Nats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -24,14 +24,6 @@ class TokenModel(Protocol):
         ...
 
 
-class HasLogits(Protocol):
-    """A session that runs a whole sequence at once."""
-
-    def logits(self, ids: list[int]) -> np.ndarray[Any, Any]:
-        """(len(ids), vocab): row i is for the id after ids[i]."""
-        ...
-
-
 def nats_of_logits(logits: np.ndarray[Any, Any], ids: list[int]) -> Nats:
     """Cross-entropy of ids[1:] under logits[:-1], with 0 in front; in double precision."""
     rows = logits[:-1].astype(np.float64)  # (len(ids) - 1, vocab)
@@ -41,45 +33,20 @@ def nats_of_logits(logits: np.ndarray[Any, Any], ids: list[int]) -> Nats:
     return np.concatenate(([0.0], totals - chosen))
 
 
-class LogitsModel:
-    """A `TokenModel` over anything with `logits`, such as an ONNX session. Threads: one."""
+class InstalledModel:
+    """A model folder in ONNX Runtime, a whole window at once. Threads: one."""
 
-    def __init__(self, session: HasLogits, context: int) -> None:
-        self.session = session
-        self.context = context
-
-    def nats(self, ids: list[int]) -> Nats:
-        return nats_of_logits(self.session.logits(ids), ids)
-
-
-class TorchCheckpoint:
-    """The torch network of a checkpoint, on the CPU. Threads: one; torch itself uses `threads`."""
-
-    def __init__(self, path: Path, threads: int = 1) -> None:
+    def __init__(self, name: str, threads: int = 1) -> None:
         try:
-            import torch
-        except ImportError as error:
-            raise ModelError(
-                f"scoring {path.name} needs torch, which is not installed: pip install daw-assist[train]"
-            ) from error
-        from models_onnx.train.network import Network
-
-        torch.set_num_threads(threads)
-        spec, weights, self.story = checkpoint.load(path)
-        if self.story.get("vocab_sha256", vocab_hash()) != vocab_hash():
-            raise ModelError(
-                f"{path.name} was trained on another vocabulary: score it with the version that trained it"
-            )
-        self.context = spec.context
-        self._torch = torch
-        self._network = Network(spec).eval()
-        self._network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
-
-    def logits(self, ids: list[int]) -> np.ndarray[Any, Any]:
-        """(len(ids), vocab), float32."""
-        with self._torch.inference_mode():
-            result: np.ndarray[Any, Any] = self._network(self._torch.tensor([ids]))[0].float().numpy()
-        return result
+            folder = manifest.find(name)
+            self.manifest = manifest.read(folder)
+            if self.manifest.vocab_sha256 != vocab_hash():
+                raise ModelError(f"{name} was trained on another vocabulary: score it with the version that trained it")
+            self._session = DecoderSession(self.manifest, manifest.graph_bytes(folder, self.manifest), "cpu", threads)
+        except manifest.ModelError as error:
+            raise ModelError(str(error)) from error
+        self.context = self.manifest.spec.context
 
     def nats(self, ids: list[int]) -> Nats:
-        return nats_of_logits(self.logits(ids), ids)
+        self._session.rewind(0)
+        return nats_of_logits(self._session.append(ids), ids)

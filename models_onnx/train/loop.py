@@ -1,7 +1,7 @@
 """The training loop: one function, resumable, on CPU or CUDA, by a budget of time or of steps.
 
 Hidden matrices are trained by Muon, embedding and norms by AdamW; the learning rate warms up over 2 % of the budget,
-holds, and falls linearly to zero over the last 45 %. The first 70 % see windows of half the context (twice as many):
+holds, and falls linearly to zero over the last 35 %. The first 70 % see windows of half the context (twice as many):
 attention costs a third of a step on a CPU. Steps run in bf16 where the device has units for it. The log is JSON lines.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from daw_assist.tokens.vocab import VOCAB_SIZE, vocab_hash
+from daw_assist.tokens.vocab import BAR, BOS, FIRST, SIZES, VOCAB_SIZE, Kind, vocab_hash
 from models_onnx import checkpoint
+from models_onnx.rows import rows_of
 from models_onnx.spec import spec_of
 from models_onnx.train.data import Corpus, Windows
 from models_onnx.train.muon import Muon
@@ -50,7 +50,7 @@ class TrainSettings:
 
 def learning_rate_factor(progress: float) -> float:
     """Share of the peak rate at `progress` 0..1 of the budget."""
-    return min(1.0, progress / 0.02 + 0.01) * min(1.0, max(0.0, (1.0 - progress) / 0.45))
+    return min(1.0, progress / 0.02 + 0.01) * min(1.0, max(0.0, (1.0 - progress) / 0.35))
 
 
 def build_optimizers(network: Network, settings: TrainSettings) -> list[torch.optim.Optimizer]:
@@ -67,16 +67,16 @@ def build_optimizers(network: Network, settings: TrainSettings) -> list[torch.op
 def has_bf16_units(device: torch.device) -> bool:
     """Whether bf16 is fast there: any CUDA card of the last years, or a CPU with AVX-512 BF16 or AMX."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 @torch.no_grad()
-def validate(network: Network, batches: list[torch.Tensor]) -> float:
+def validate(network: Network, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
     """Mean nats a token over fixed windows."""
     losses = []
-    for ids in batches:
-        logits = network(ids[:, :-1])
+    for rows, ids in batches:
+        logits = network(rows)
         losses.append(functional.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten()).item())
     return float(np.mean(losses))
 
@@ -91,7 +91,8 @@ def train(settings: TrainSettings) -> None:
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     device = torch.device(settings.device)
-    spec = spec_of(settings.size, VOCAB_SIZE)
+    running = tuple((FIRST[kind], SIZES[kind]) for kind in (Kind.POS, Kind.PART, Kind.DUR))
+    spec = spec_of(settings.size, VOCAB_SIZE, (BOS, BAR), running, previous=2)
     network = Network(spec).to(device)
     optimizers = build_optimizers(network, settings)
     run = torch.compile(network, dynamic=False) if settings.compile else network
@@ -101,13 +102,18 @@ def train(settings: TrainSettings) -> None:
     step, spent, tokens = 0, 0.0, 0
     if state_path.exists():
         state: dict[str, Any] = torch.load(state_path, weights_only=True, map_location=device)
-        network.load_state_dict(state["network"], strict=False)
+        network.load_state_dict(state["network"])
         for optimizer, kept in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
         step, spent, tokens = state["step"], state["spent"], state["tokens"]
     windows = Windows(Corpus(settings.corpora / "train.npz"), settings.seed + step)
     held = Windows(Corpus(settings.corpora / "valid.npz"), 0)
-    fixed = [torch.from_numpy(held.batch(8, spec.context)).to(device) for _ in range(4)]
+
+    def loaded(ids: np.ndarray[Any, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = rows_of(spec, ids[:, :-1])
+        return torch.from_numpy(rows).to(device), torch.from_numpy(ids).to(device)
+
+    fixed = [loaded(held.batch(8, spec.context)) for _ in range(4)]
     half_precision = torch.autocast(device.type, torch.bfloat16, enabled=has_bf16_units(device))
 
     def save(valid: float) -> None:
@@ -116,7 +122,7 @@ def train(settings: TrainSettings) -> None:
             "optimizers": [o.state_dict() for o in optimizers], "step": step, "spent": spent, "tokens": tokens,
         }  # fmt: skip
         torch.save(kept, state_path.with_suffix(".partial"))
-        os.replace(state_path.with_suffix(".partial"), state_path)
+        state_path.with_suffix(".partial").replace(state_path)
         story = {
             "vocab_sha256": vocab_hash(), "steps": step, "tokens": tokens, "minutes": round(spent / 60, 1),
             "valid_nats_a_token": round(valid, 4), "device": settings.device, "size": settings.size,
@@ -133,10 +139,9 @@ def train(settings: TrainSettings) -> None:
             for group, peak in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = peak * learning_rate_factor(progress)
         halve = 2 if progress < settings.half_context_share else 1
-        rows = windows.batch(settings.batch * halve, spec.context // halve)
-        ids = torch.from_numpy(rows).to(device)  # (batch, context + 1)
+        rows, ids = loaded(windows.batch(settings.batch * halve, spec.context // halve))  # ids (batch, context + 1)
         with half_precision:
-            logits = run(ids[:, :-1])  # (batch, context, vocab)
+            logits = run(rows)  # (batch, context, vocab)
         loss = functional.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten())
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)

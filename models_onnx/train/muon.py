@@ -16,7 +16,7 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315
 
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
     """A matrix with the same singular vectors and singular values near 1."""
-    x = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    x: Tensor = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = x / (x.norm() + 1e-7)
     for _ in range(steps):
         gram = x @ x.T

@@ -66,7 +66,7 @@ class Layer(nn.Module):
 
 
 class Network(nn.Module):
-    """Token ids (batch, length) -> logits (batch, length, vocab)."""
+    """Table rows (batch, length, row_width), see `models_onnx.rows` -> logits (batch, length, vocab)."""
 
     cos: Tensor
     sin: Tensor
@@ -75,23 +75,34 @@ class Network(nn.Module):
         super().__init__()
         self.spec = spec
         self.embedding = nn.Embedding(spec.vocab_size, spec.width)
-        self.layers = nn.ModuleList(Layer(spec) for _ in range(spec.layers))
+        self.extra = nn.Embedding(max(1, spec.table_rows - spec.vocab_size), spec.width)
+        stack = [Layer(spec) for _ in range(spec.layers)]
+        self.layers = nn.ModuleList(stack)
         self.final_norm = nn.RMSNorm(spec.width, spec.norm_eps)
         cos, sin = rotary_tables(spec, spec.context)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
         nn.init.normal_(self.embedding.weight, std=0.02)
-        for layer in self.layers:
+        nn.init.zeros_(self.extra.weight)
+        for layer in stack:
             for weight in (layer.qkv.weight, layer.up.weight):
                 nn.init.normal_(weight, std=spec.width**-0.5)
             for weight in (layer.out.weight, layer.down.weight):
                 nn.init.zeros_(weight)
 
-    def forward(self, ids: Tensor, caches: list[tuple[Tensor, Tensor]] | None = None, past: int = 0) -> Tensor:
-        """Logits for every position; with `caches`, `ids` continue what the first `past` places hold."""
-        length = ids.shape[1]
+    def embed(self, rows: Tensor) -> Tensor:
+        """The sum of embeddings at each place (batch, length, width)."""
+        x: Tensor = functional.embedding(rows[..., 0], self.embedding.weight)
+        for column in range(1, self.spec.row_width):
+            x = x + functional.embedding(rows[..., column] - self.spec.vocab_size, self.extra.weight)
+        scale: float = self.spec.width**0.5
+        return x * scale
+
+    def forward(self, rows: Tensor, caches: list[tuple[Tensor, Tensor]] | None = None, past: int = 0) -> Tensor:
+        """Logits for every position; with `caches`, `rows` continue what the first `past` places hold."""
+        length = rows.shape[1]
         cos, sin = self.cos[past : past + length], self.sin[past : past + length]
-        x = functional.embedding(ids, self.embedding.weight) * self.spec.width**0.5
+        x = self.embed(rows)
         for i, layer in enumerate(self.layers):
             x = layer(x, cos, sin, caches[i] if caches else None, past)
         return functional.linear(self.final_norm(x), self.embedding.weight)

@@ -185,7 +185,8 @@ def test_requests_are_refused_while_it_is_down_for_long(started: Callable[..., E
 
 
 def test_a_worker_that_sends_garbage_is_replaced(started: Callable[..., EngineProcess]) -> None:
-    code = "import sys, time, zmq; s = zmq.Context().socket(zmq.PAIR); s.connect(sys.argv[-1]); s.send(b'x'); time.sleep(60)"
+    code = "import sys, time, zmq; s = zmq.Context().socket(zmq.PAIR); s.connect(sys.argv[-1])"
+    code += "; s.send(b'x'); time.sleep(60)"
     engine = started([sys.executable, "-c", code])
     until(engine, lambda: engine.deaths == 1)
     assert engine.reason is not None and "not an engine message" in engine.reason
@@ -211,11 +212,12 @@ def test_its_folder_is_private_and_goes_with_it(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_worker_that_ignores_shutdown_and_terminate_is_killed() -> None:
-    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on', flush=True); time.sleep(60)"
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
     engine = EngineProcess([sys.executable, "-c", code])
     engine.start()
     pid = engine.pid
     assert pid is not None
+    time.sleep(0.2)  # until it ignores the signal; were it too short, the terminate would do
     engine.stop(patience_s=0.3)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -236,6 +238,20 @@ def test_the_line_works_over_tcp_with_keys(started: Callable[..., EngineProcess]
     engine = started(fake("echo"), over_tcp=True)
     engine.send(draft(1))
     assert isinstance(answer(engine, 1)[-1], Drafted)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="socket files are Unix's")
+def test_a_folder_of_its_own_is_cleared_of_what_a_killed_server_left(tmp_path: Path) -> None:
+    (tmp_path / "e").mkdir(mode=0o755)
+    (tmp_path / "e" / "old.sock").touch()
+    engine = EngineProcess(["/nowhere/engine"], folder=tmp_path / "e")
+    engine.start()
+    assert (tmp_path / "e").stat().st_mode & 0o777 == 0o700
+    assert not (tmp_path / "e" / "old.sock").exists()
+    engine.stop()
+    assert not (tmp_path / "e").exists()
+    with pytest.raises(EngineError, match="no folder for the engine"):
+        EngineProcess(["x"], folder=tmp_path / "missing" / "e").start()
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc to see that a process is gone")

@@ -59,7 +59,7 @@ def running(
     now: Callable[[], float] | None = None,
 ) -> Iterator[Running]:
     where = endpoint_from(endpoint or str(folder / "run"))
-    engine = EngineProcess(command, hang_s=hang_s)
+    engine = EngineProcess(command, folder=where.folder and where.folder / "engine", hang_s=hang_s)
     server = Server(engine, where, keys_folder=folder / "keys", **({"now": now} if now else {}))
     opened = threading.Event()
     trouble: list[BaseException] = []
@@ -69,7 +69,7 @@ def running(
             server.open()
             opened.set()
             server.run()
-        except BaseException as error:  # shown to the test below
+        except BaseException as error:  # noqa: BLE001 - raised again in the test's thread
             trouble.append(error)
         finally:
             server.close()

@@ -74,34 +74,30 @@ def test_what_is_not_a_request_is_refused_with_its_code_and_id(frame: bytes, cod
     assert line and "\n" not in line and len(line) < 400
 
 
-@given(st.binary(max_size=300))
-def test_no_bytes_do_anything_but_be_refused_or_read(frame: bytes) -> None:
+def code_of(frame: bytes) -> str:
+    """How it was refused, or "read"."""
     try:
         p.decode_request(frame)
     except p.RefusedError as refused:
-        assert refused.code in p.CODES
+        return refused.code
+    return "read"
 
 
+@given(st.binary(max_size=300))
+def test_no_bytes_do_anything_but_be_refused_or_read(frame: bytes) -> None:
+    assert code_of(frame) in {*p.CODES, "read"}
+
+
+FIELDS = st.sampled_from(["bars", "settings", "epoch", "first_bar", "state", "part", "metre", "notes", "x"])
+LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | FIELDS | st.binary(max_size=8)
 VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
-    | st.floats()
-    | st.text(max_size=8)
-    | st.binary(max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=3), max_leaves=8
 )
 
 
-@given(st.sampled_from(sorted(p.REQUESTS)), st.dictionaries(st.sampled_from(
-    ["bars", "settings", "epoch", "first_bar", "state", "part", "x"]), VALUES, max_size=4))  # fmt: skip
+@given(st.sampled_from(sorted(p.REQUESTS)), st.dictionaries(FIELDS, VALUES, max_size=3))
 def test_whatever_the_fields_hold_they_are_refused_or_read(name: str, body: dict[str, Any]) -> None:
-    try:
-        _, request_id, read = p.decode_request(packed(v=1, id=1, name=name, body=body))
-        assert request_id == 1 and isinstance(read, p.REQUESTS[name].request)
-    except p.RefusedError as refused:
-        assert refused.code == "bad_request"
+    assert code_of(packed(v=1, id=1, name=name, body=body)) in {"bad_request", "read"}
 
 
 def test_replies_say_what_they_hold() -> None:
@@ -146,7 +142,7 @@ def test_words_of_a_command_line_become_a_request() -> None:
     [("sing", {}), ("ping", {"x": "1"}), ("cancel", {"epoch": "soon"}), ("continue", {"settings": "{broken"})],
 )
 def test_words_that_do_not_fit_are_a_usage_error_that_says_what_there_is(name: str, fields: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match="there are ping|it takes"):
+    with pytest.raises(UsageError, match=r"there are ping|it takes"):
         p.request_from_text(name, fields)
 
 

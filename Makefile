@@ -1,0 +1,62 @@
+# `make` lists the targets. `make demo` and `make test` work from a fresh clone: they set up .venv themselves.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CORPORA ?= work/corpora
+DATA ?= ../shared/data
+
+.DEFAULT_GOAL := help
+.PHONY: help demo live test check fix bench corpora train evaluate size clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+$(VENV)/.run: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.run ## a shipped tune is played as though live; demo.mid and demo.png are saved here
+	$(BIN)/daw-assist demo
+
+live: $(VENV)/.run ## virtual MIDI ports, following the DAW's clock
+	$(BIN)/daw-assist live
+
+test: $(VENV)/.dev ## the tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## format, lint, types, layers, tests: what CI runs
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+fix: $(VENV)/.dev ## format and mend what ruff can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(VENV)/.dev ## speed on this machine, one line added to benchmarks/results/engine.jsonl (rivals need the train extra)
+	$(BIN)/daw-assist bench engine --json --out benchmarks/results/engine.jsonl
+
+corpora: $(VENV)/.dev ## pack the training corpora found in DATA into CORPORA
+	$(BIN)/python scripts/prepare_corpora.py $(DATA) -o $(CORPORA)
+
+train: $(VENV)/.dev ## train the small model on CORPORA (hours; goes on where it stopped; needs the train extra)
+	$(BIN)/python scripts/train.py $(CORPORA) -o work/small --compile
+
+evaluate: $(VENV)/.dev ## held-out nats a note, model against n-gram, one line added to benchmarks/results/heldout.jsonl
+	$(BIN)/python scripts/evaluate.py $(CORPORA) --model small-int8 --work work/evaluate --out benchmarks/results/heldout.jsonl
+
+size: ## lines by part, and the weights
+	@for part in daw_assist plugin_host models_onnx scripts tests; do \
+	  printf '%-12s %6d lines\n' $$part $$(git ls-files "$$part/*.py" | xargs cat | wc -l); done
+	@du -sh models_onnx/files
+
+clean: ## remove what make made (not the virtual environment)
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo.mid demo.png

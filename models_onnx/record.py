@@ -1,0 +1,95 @@
+"""Where a figure comes from: commit, machine, versions, date, command. One JSON object a line in benchmarks/results."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "daw-assist",
+    "numpy",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "torch",
+    "mido",
+    "python-rtmidi",
+    "pyzmq",
+    "msgspec",
+)
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def commit() -> str:
+    """Short hash of the checkout, with `+` if files that git knows have changed; `none` outside a repository."""
+    try:
+        head = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        if head.returncode:
+            return "none"
+        changed = subprocess.run(
+            ["git", "diff", "--quiet", "HEAD"], cwd=ROOT, capture_output=True, check=False
+        ).returncode
+    except OSError:  # no git here
+        return "none"
+    return head.stdout.strip() + ("+" if changed else "")
+
+
+def processor() -> str:
+    """Name of the CPU as the system gives it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:  # not Linux
+        pass
+    return platform.processor() or platform.machine()
+
+
+def machine() -> dict[str, Any]:
+    """CPU, cores this process may use, memory in GiB (0 if unknown), system."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    memory = 0.0
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    return {
+        "cpu": processor(),
+        "cores": cores,
+        "memory_gib": round(memory, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def versions() -> dict[str, str]:
+    """Python and those of `PACKAGES` that are installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def provenance() -> dict[str, Any]:
+    """All of the above, with the date (UTC) and the command without its folders."""
+    now = datetime.datetime.now(datetime.UTC)
+    command = " ".join([Path(sys.argv[0]).name, *(Path(a).name if "/" in a else a for a in sys.argv[1:])])
+    return {
+        "date": now.isoformat(timespec="seconds"), "commit": commit(), "command": command, "machine": machine(),
+        "versions": versions(),
+    }  # fmt: skip
+
+
+def append(path: Path, obj: dict[str, Any]) -> None:
+    """Add one line; a single write, so that two runs at once do not mix theirs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as log:
+        log.write(json.dumps(obj, ensure_ascii=False, sort_keys=False) + "\n")

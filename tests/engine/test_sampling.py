@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daw_assist.engine.sampling import sample
+
+SIZE = 12
+logits_of = st.lists(st.floats(-30, 30), min_size=SIZE, max_size=SIZE).map(np.array)
+masks = st.lists(st.booleans(), min_size=SIZE, max_size=SIZE).filter(any).map(np.array)
+
+
+@given(logits_of, masks, st.floats(0.1, 2.0), st.floats(0.05, 1.0), st.floats(0, 0.999999))
+@settings(max_examples=300, deadline=None)
+def test_only_what_is_allowed_is_drawn_and_its_cost_is_that_of_the_model_itself(
+    logits: np.ndarray, allowed: np.ndarray, temperature: float, top_p: float, uniform: float
+) -> None:
+    token, nats = sample(logits, allowed, temperature, top_p, uniform)
+    assert allowed[token]
+    within = np.exp(logits - logits.max()) * allowed
+    assert nats == pytest.approx(-math.log(within[token] / within.sum()), abs=1e-6)
+    assert sample(logits, allowed, temperature, top_p, uniform) == (token, nats)
+
+
+def test_a_single_choice_costs_nothing() -> None:
+    allowed = np.zeros(SIZE, bool)
+    allowed[7] = True
+    assert sample(np.full(SIZE, np.nan), allowed, 1.0, 0.9, 0.5) == (7, 0.0)
+
+
+@pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.5, 1.0), (2.0, 1.0), (1.0, 0.9), (0.7, 0.6)])
+def test_tokens_come_as_often_as_temperature_and_nucleus_say(temperature: float, top_p: float) -> None:
+    logits = np.array([2.0, 1.5, 1.0, 0.0, -1.0, -4.0])
+    chances = np.exp(logits / temperature)
+    chances /= chances.sum()
+    kept = int(np.searchsorted(np.cumsum(chances), top_p - 1e-12)) + 1  # logits fall, so the likeliest come first
+    expected = np.where(np.arange(6) < kept, chances, 0.0)
+    expected /= expected.sum()
+    draws = [sample(logits, np.ones(6, bool), temperature, top_p, (i + 0.5) / 4000)[0] for i in range(4000)]
+    assert np.bincount(draws, minlength=6) / 4000 == pytest.approx(expected, abs=2 / 4000)
+
+
+@given(logits_of, masks, st.floats(0, 0.999999))
+@settings(deadline=None)
+def test_a_tiny_nucleus_is_the_likeliest_token(logits: np.ndarray, allowed: np.ndarray, uniform: float) -> None:
+    token, _ = sample(logits, allowed, 1.0, 1e-9, uniform)
+    assert logits[token] == logits[allowed].max()
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_half_precision_and_extreme_logits_give_finite_costs(kind: type) -> None:
+    logits = np.array([6e4, -6e4, 0.0, 6e4], kind)
+    for uniform in (0.0, 0.5, 0.999):
+        token, nats = sample(logits, np.ones(4, bool), 0.1, 1.0, uniform)
+        assert token in (0, 3)
+        assert nats == pytest.approx(math.log(2))
