@@ -206,10 +206,10 @@ def _recorded(output: MidiOutput, transport: InternalClock, first_bar: int, coun
 
 def _show(console: Console, closed: Closed) -> None:
     """One closed bar, and the best candidate that is ready, as one piano roll."""
-    if closed.ready is None or not closed.ready.candidates:
-        console.print(f"\nbar {closed.index + 1}: {len(closed.bar.notes)} notes heard; nothing ready yet")
-        return
     ready = closed.ready
+    if ready is None or ready.first_bar != closed.index + 1:
+        console.print(f"\nbar {closed.index + 1}: {len(closed.bar.notes)} notes heard; nothing ready for this bar line")
+        return
     best = ready.candidates[0]
     spent = sum(ready.provenance.milliseconds.values())
     console.print(

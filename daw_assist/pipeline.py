@@ -22,7 +22,7 @@ from daw_assist.suggest.dynamics import with_dynamics
 from daw_assist.suggest.rank import ranked
 from daw_assist.suggest.suggestion import Candidate, Provenance, Settings, Suggestion
 from daw_assist.tokens.decode import BarDecoder, decode_bars
-from daw_assist.tokens.encode import encode_bars, encode_header
+from daw_assist.tokens.encode import encode_bars, encode_events, encode_header
 
 ROOM_SHARE = 0.4
 """Share of the cache that is kept free for what is to come."""
@@ -59,16 +59,19 @@ def encode_prompt(bars: Sequence[Bar], settings: Settings, context_tokens: int, 
     room = int(context_tokens * (1 - ROOM_SHARE))
     header = encode_header(settings.style)
     named = settings.density is not None
-    origin = first_bar - len(bars)
-    # Every bar takes a token at least: what is far too much is not even encoded.
-    excess = max(0, len(bars) - room)
-    start = max(0, excess - (origin + excess) % FORGET_BARS)
-    while True:
-        ids = [*header, *encode_bars(bars[start:], density=named)]
-        if len(ids) <= room or start >= len(bars):
-            metre = bars[-1].metre if bars else Metre()
-            return Prompt(tuple(ids), len(bars) - start, metre)
-        start += FORGET_BARS - (origin + start) % FORGET_BARS if len(bars) - start > FORGET_BARS else 1
+    origin, start = first_bar - len(bars), len(bars)
+    # From the end backwards, so that a long piece is not encoded whole. The first bar says its metre (2 tokens).
+    free = room - len(header) - 2
+    while start:
+        bar, before = bars[start - 1], bars[max(0, start - 2)]
+        free -= len(encode_events(bar)) + 1 + named + 2 * (bar.metre != before.metre)
+        if free < 0:
+            break
+        start -= 1
+    if start:
+        start = min(start + -(origin + start) % FORGET_BARS, max(start, len(bars) - 1))
+    metre = bars[-1].metre if bars else Metre()
+    return Prompt((*header, *encode_bars(bars[start:], density=named)), len(bars) - start, metre)
 
 
 def suggest(
@@ -80,7 +83,10 @@ def suggest(
     on_note: OnNote = lambda candidate, bar, note: None,
     is_stale: Callable[[], bool] = lambda: False,
 ) -> Suggestion:
-    """What could follow `bars`. `on_note(candidate, bar, note)` hears each note as it is made; the same seed gives the same notes."""
+    """What could follow `bars`; the same seed gives the same notes.
+
+    `on_note(candidate, bar, note)` hears each note as it is made.
+    """
     clock = [time.perf_counter()]
     first_bar = len(bars) if first_bar is None else first_bar
     prompt = encode_prompt(bars, settings, model.context_tokens, first_bar)

@@ -37,7 +37,9 @@ class DecoderSession:
     def __init__(self, manifest: Manifest, graph: bytes, provider: str = "auto", threads: int = 0) -> None:
         self.manifest, self.spec = manifest, manifest.spec
         if hashlib.sha256(graph).hexdigest() != manifest.sha256:
-            raise ModelError(f"model {manifest.name}: the .onnx file is not the one its manifest names (SHA-256 differs)")
+            raise ModelError(
+                f"model {manifest.name}: the .onnx file is not the one its manifest names (SHA-256 differs)"
+            )
         self._session = self._open(graph, provider, threads)
         self.provider = "cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu"
         self.ids: list[int] = []
@@ -45,6 +47,7 @@ class DecoderSession:
         kind = np.float16 if manifest.precision == "fp16" else np.float32
         device = self.provider
         shape = (1, self.spec.kv_heads, self.spec.context, self.spec.head_dim)
+        self._check_inputs(shape)
         self._caches = {
             f"{what}_{i}": ort.OrtValue.ortvalue_from_numpy(np.zeros(shape, kind), device)
             for i in range(self.spec.layers)
@@ -73,6 +76,15 @@ class DecoderSession:
         except Exception as error:
             first = str(error).splitlines()[0]
             raise ModelError(f"model {self.manifest.name}: ONNX Runtime cannot load it: {first}") from error
+
+    def _check_inputs(self, cache: tuple[int, ...]) -> None:
+        wanted = {"rows": [1, "length", self.spec.row_width], "past": [1], "total": []}
+        wanted |= {f"{what}_{i}": list(cache) for i in range(self.spec.layers) for what in ("key", "value")}
+        logits = [1, "length", self.spec.vocab_size]
+        inputs = {value.name: value.shape for value in self._session.get_inputs()}
+        if inputs != wanted or self._session.get_outputs()[0].shape != logits:
+            name = self.manifest.name
+            raise ModelError(f"model {name}: its graph is of another shape than its manifest says: export it again")
 
     def _binding(self, rows: ort.OrtValue, logits: ort.OrtValue) -> ort.IOBinding:
         binding = self._session.io_binding()
@@ -130,4 +142,3 @@ class DecoderSession:
             raise ContextFull(f"{total} tokens do not fit the {self.spec.context} that {self.manifest.name} holds")
         self._past[0] = total - 1
         self._total[...] = total
-

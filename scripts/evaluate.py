@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""Held-out nats a note, of a model and of an n-gram model with a cache, on the same ids of the same pieces.
+"""Held-out nats a note, of a model and of n-gram models with caches, on the same ids of the same pieces.
 
     scripts/evaluate.py PACKED_DIR --model small-int8 --work WORK_DIR
 
 Pieces of the test split are drawn by a fixed seed, the first bars of each up to --piece-notes notes, until a group
 (source; nifc-polish by style) has --notes notes. Every id after the header [BOS, style] is scored; velocities, density
 and EOS are not said. The model sees --model's own context in overlapping windows, at least half of it filled with past
-from the second window on. The n-gram model sees the whole past of the piece: an advantage it is given on purpose.
-Its weights are learned on the validation split. WORK_DIR keeps the ids of the training split and the n-gram's scores.
+from the second window on. The n-gram models see the whole past of the piece: an advantage they are given on purpose.
+Their weights are learned on the validation split. WORK_DIR keeps the ids of the training split and the n-grams' scores.
 
-A table goes to stderr, one JSON object to stdout, and the same object as a line to --out.
+    ngram_plain   one n-gram model of the corpus, mixed with one of the piece so far (`models_onnx.evaluate.plain`)
+    ngram_mix     many of both under a learned gate (`models_onnx.evaluate.ngram`)
+    model+cache   the model, mixed with the cache of ngram_plain in ngram_plain's way (--with-cache)
+
+Tables go to stderr, one JSON object to stdout, and the same object as a line to --out.
 """
 
 from __future__ import annotations
@@ -19,22 +23,25 @@ import hashlib
 import json
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from models_onnx.record import append, provenance
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from daw_assist.tokens.vocab import vocab_hash
-from models_onnx.evaluate import ngram
+from models_onnx.evaluate import ngram, plain
+from models_onnx.evaluate.blend import Mask, Probabilities
 from models_onnx.evaluate.compare import Scored, figures, spent
 from models_onnx.evaluate.contexts import Ints, Stream
 from models_onnx.evaluate.pieces import EncodedPiece, choose, encode_piece
-from models_onnx.evaluate.token_model import InstalledModel, TokenModel
+from models_onnx.evaluate.token_model import InstalledModel, Nats, TokenModel
 from models_onnx.evaluate.windows import nats_of_piece
+from models_onnx.record import append, provenance
 from models_onnx.train.data import Corpus
 
 PROTOCOL = 1
@@ -42,7 +49,26 @@ PROTOCOL = 1
 
 
 TUNED_ON = (24_000, 2000)
-"""Notes a group and a piece of the validation split that the n-gram's weights are learned from."""
+"""Notes a group and a piece of the validation split that the n-grams' weights are learned from."""
+
+CACHE_TUNED_ON = (6000, 2000)
+"""The same for the ten weights of model+cache; fewer, as the model has to score them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """An n-gram model; `file` begins the name of its scores in the work folder, `version` is part of their key."""
+
+    name: str
+    file: str
+    version: int
+    probabilities: Callable[..., Probabilities]
+
+
+BASELINES = (
+    Baseline("ngram_plain", "plain", plain.VERSION, plain.probabilities),
+    Baseline("ngram_mix", "ngram", ngram.VERSION, ngram.probabilities),
+)
 
 
 def sha256(path: Path) -> str:
@@ -64,59 +90,95 @@ def train_ids(packed: Path, work: Path) -> list[Ints]:
         return list(np.split(store["ids"], np.cumsum(store["lengths"])[:-1]))
 
 
-def ngram_sums(
-    packed: Path, work: Path, pieces: list[EncodedPiece], tune: list[EncodedPiece], console: Console
-) -> Scored:
-    """Nats of the n-gram model by piece; made once per training split, pieces and version of the code."""
-    key = hashlib.sha256(f"{ngram.VERSION} {sha256(packed / 'train.npz')}".encode())
-    for piece in tune + pieces:
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Pieces of the validation split that weights are learned from, and the pieces that are scored."""
+
+    tune: list[EncodedPiece]
+    pieces: list[EncodedPiece]
+
+    @property
+    def stream(self) -> Stream:
+        """All of them end to end, `tune` first."""
+        return Stream.of([p.ids for p in self.tune + self.pieces])
+
+    def tuned_on(self, stream: Stream) -> Mask:
+        """The places of `tune` that are scored."""
+        headers = np.array([p.header for p in self.tune + self.pieces])
+        mask: Mask = (stream.place >= headers[stream.piece]) & (stream.piece < len(self.tune))
+        return mask
+
+    def sums(self, p: Probabilities, stream: Stream) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Nats of `pieces` by part of a note, from the probability at each place."""
+        nats = list(ngram.split(-np.log(p), stream))[len(self.tune) :]
+        return np.stack([spent(piece, own) for piece, own in zip(self.pieces, nats, strict=True)])
+
+
+def ngram_sums(baseline: Baseline, packed: Path, work: Path, held: Held, console: Console) -> Scored:
+    """Nats of an n-gram model by piece; made once per training split, pieces and version of the code."""
+    key = hashlib.sha256(f"{baseline.version} {sha256(packed / 'train.npz')}".encode())
+    for piece in held.tune + held.pieces:
         key.update(piece.ids.tobytes())
-    path = work / f"ngram-{key.hexdigest()[:16]}.npy"
+    path = work / f"{baseline.file}-{key.hexdigest()[:16]}.npy"
     if not path.exists():
-        held = Stream.of([p.ids for p in tune + pieces])
-        headers = np.array([p.header for p in tune + pieces])
-        tuned_on = (held.place >= headers[held.piece]) & (held.piece < len(tune))
         with console.status("") as status:
             started = time.monotonic()
 
             def progress(text: str) -> None:
-                status.update(f"n-gram: {text} ({time.monotonic() - started:.0f} s)")
+                status.update(f"{baseline.name}: {text} ({time.monotonic() - started:.0f} s)")
 
-            p = ngram.probabilities(Stream.of(train_ids(packed, work)), held, tuned_on, progress=progress)
-        nats = list(ngram.split(-np.log(p), held))[len(tune) :]
-        np.save(path, np.stack([spent(piece, own) for piece, own in zip(pieces, nats, strict=True)]))
-    return Scored("ngram", np.load(path))
+            stream = held.stream
+            train = Stream.of(train_ids(packed, work))
+            p = baseline.probabilities(train, stream, held.tuned_on(stream), progress=progress)
+        np.save(path, held.sums(p, stream))
+    return Scored(baseline.name, np.load(path))
 
 
-def model_sums(model: TokenModel, pieces: list[EncodedPiece], console: Console) -> Scored:
-    """Nats of the model by piece."""
-    steps = track(pieces, "scoring the model", console=console, disable=not sys.stderr.isatty())
-    return Scored("model", np.stack([spent(p, nats_of_piece(model, p, model.context // 2)) for p in steps]))
+def model_nats(model: TokenModel, pieces: list[EncodedPiece], told: str, console: Console) -> list[Nats]:
+    """Nats of the model for each id of each piece; `told` says in the progress bar which pieces they are."""
+    steps = track(pieces, f"scoring the model, {told}", console=console, disable=not sys.stderr.isatty())
+    return [nats_of_piece(model, p, model.context // 2) for p in steps]
+
+
+def cached_sums(held: Held, nats: list[Nats]) -> Scored:
+    """The model mixed with the cache of the plain n-gram model; `nats` are the model's, of `tune` and `pieces`."""
+    stream = held.stream
+    p = plain.mixed_with(plain.cache(stream), np.exp(-np.concatenate(nats)), held.tuned_on(stream))
+    return Scored("model+cache", held.sums(p, stream))
 
 
 def show(result: dict[str, dict[str, Any]], names: list[str], console: Console) -> None:
-    """The table."""
+    """The tables: nats, then differences."""
     table = Table(title="held-out nats a note (lower is better)")
     for column in ("group", "pieces", "notes", *names):
         table.add_column(column, justify="left" if column == "group" else "right")
-    if len(names) == 2:
-        table.add_column("difference [95 %]", justify="right")
     for group, row in result.items():
-        cells = [group, str(row["pieces"]), str(row["notes"])]
-        cells += [f"{row[name]['micro']:.3f}" for name in names]
-        if len(names) == 2:
-            low, high = row["difference"].get("micro_95", (None, None))
-            span = "" if low is None else f" [{low:+.3f}, {high:+.3f}]"
-            cells.append(f"{row['difference']['micro']:+.3f}{span}")
-        table.add_row(*cells)
+        cells = [f"{row[name]['micro']:.3f}" for name in names]
+        table.add_row(group, str(row["pieces"]), str(row["notes"]), *cells)
     console.print(table)
+    pairs = list(next(iter(result.values()))["differences"])
+    if not pairs:
+        return
+    table = Table(title="paired differences in nats a note [95 %] (below zero: the first is better)")
+    for column in ("group", *pairs):
+        table.add_column(column, justify="left" if column == "group" else "right")
+    for group, row in result.items():
+        table.add_row(group, *(_difference(row["differences"][pair]) for pair in pairs))
+    console.print(table)
+
+
+def _difference(found: dict[str, Any]) -> str:
+    low, high = found.get("micro_95", (None, None))
+    span = "" if low is None else f" [{low:+.3f}, {high:+.3f}]"
+    return f"{found['micro']:+.3f}{span}"
 
 
 def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("packed", type=Path, help="folder of prepare_corpora.py")
-    parser.add_argument("--model", help="an installed model or model folder; without it only the n-gram is scored")
+    parser.add_argument("--model", help="an installed model or model folder; without it only n-grams are scored")
+    parser.add_argument("--with-cache", action="store_true", help="also score the model mixed with a cache")
     parser.add_argument("--work", type=Path, required=True, help="folder for what can be used again")
     parser.add_argument("--split", choices=("test", "valid"), default="test")
     parser.add_argument("--notes", type=int, default=12_000, help="notes a group")
@@ -126,7 +188,11 @@ def main() -> int:
     parser.add_argument("--no-ngram", action="store_true")
     parser.add_argument("--out", type=Path, help="JSON Lines file to add to (benchmarks/results/heldout.jsonl)")
     args = parser.parse_args()
-    console = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
+    if args.with_cache and not args.model:
+        parser.error("--with-cache mixes a model with a cache: give --model too")
+    if args.no_ngram and not args.model:
+        parser.error("nothing to score: give --model, or leave out --no-ngram")
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else 150)
     args.work.mkdir(parents=True, exist_ok=True)
     pieces = choose(Corpus(args.packed / f"{args.split}.npz"), args.notes, args.piece_notes, args.seed)
     scored: list[Scored] = []
@@ -137,22 +203,29 @@ def main() -> int:
         model = InstalledModel(args.model, args.threads)
         told = model.manifest
         record["model"] = {"name": told.name, "sha256": told.sha256, "context": model.context, "story": told.story}
-        scored.append(model_sums(model, pieces, console))
+        nats = model_nats(model, pieces, args.split, console)
+        scored.append(Scored("model", np.stack([spent(p, own) for p, own in zip(pieces, nats, strict=True)])))
         seconds["model"] = round(time.monotonic() - started, 1)
+        if args.with_cache:
+            started = time.monotonic()
+            tune = choose(Corpus(args.packed / "valid.npz"), *CACHE_TUNED_ON, args.seed)
+            scored.append(cached_sums(Held(tune, pieces), model_nats(model, tune, "valid", console) + nats))
+            seconds["model+cache"] = round(time.monotonic() - started, 1)
     if not args.no_ngram:
-        started = time.monotonic()
-        tune = choose(Corpus(args.packed / "valid.npz"), *TUNED_ON, args.seed)
-        scored.append(ngram_sums(args.packed, args.work, pieces, tune, console))
-        seconds["ngram"] = round(time.monotonic() - started, 1)
-    if not scored:
-        parser.error("nothing to score: give --model, or leave out --no-ngram")
-    result = figures(pieces, scored)
+        held = Held(choose(Corpus(args.packed / "valid.npz"), *TUNED_ON, args.seed), pieces)
+        for baseline in BASELINES:
+            started = time.monotonic()
+            scored.append(ngram_sums(baseline, args.packed, args.work, held, console))
+            seconds[baseline.name] = round(time.monotonic() - started, 1)
+    names = [s.name for s in scored]
+    pairs = [(a, b) for a in names if a.startswith("model") for b in names if b.startswith("ngram")]
+    result = figures(pieces, scored, pairs)
     record |= {
         "split": args.split, "notes_a_group": args.notes, "notes_a_piece": args.piece_notes, "seed": args.seed,
         "train_sha256": sha256(args.packed / "train.npz"), "vocab_sha256": vocab_hash()[:16], "seconds": seconds,
         "nats_a_note": result,
     }  # fmt: skip
-    show(result, [s.name for s in scored], console)
+    show(result, names, console)
     if args.out:
         append(args.out, record)
     print(json.dumps(record))

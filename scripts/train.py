@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Train a continuation model: scripts/train.py PACKED_DIR -o RUN_DIR [--size small] [--minutes 100] [--device cpu|cuda].
+"""Train a continuation model: scripts/train.py PACKED_DIR -o RUN_DIR [--size small] [--minutes 100].
 
 Run it again with the same RUN_DIR to go on where it stopped.
 """
@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--adam-rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compile", action="store_true", help="about an eighth faster after a minute of compilation")
+    parser.add_argument("--init", type=Path, help="begin with the weights of this checkpoint (.npz)")
     parser.add_argument("--seed", type=int, default=1)
     train(TrainSettings(**vars(parser.parse_args())))
 

@@ -5,6 +5,9 @@ message that comes in has the frame at which its sender put it. So an offset bet
 process, and no pacing by a thread of it. What the figures include is what lies between: our own input (RtMidi stamps by
 period), the threads behind it, and our output (RtMidi sends at the start of the next period).
 
+JACK calls the client on a real-time thread, which needs its interpreter: beside a test that collects garbage or waits for
+its turn the whole server would stall. Hence `JackDaw` puts the client into a process of its own.
+
 ctypes on the system's libjack, because the package that wraps it is not among the dependencies.
 """
 
@@ -12,13 +15,19 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import gc
+import multiprocessing
+import os
+import signal
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.managers import BaseManager
 from typing import Any
 
-from tests.jackrig import JackUnavailableError
+from tests.jackrig import PR_SET_PDEATHSIG, JackUnavailableError
 
 PULSES_A_QUARTER = 24
 CLOCK, START, STOP = b"\xf8", b"\xfa", b"\xfc"
@@ -60,20 +69,84 @@ class Run:
 
 
 class JackDaw:
-    """The client. Threads: JACK's own calls `_period`; the rest any one thread. Deques are the only crossing."""
+    """The client in its process. Threads: one. `close` ends it."""
 
     def __init__(self, name: str = "daw") -> None:
+        self._manager = _Manager(ctx=multiprocessing.get_context("spawn"))
+        self._manager.start(_prepare)
+        try:
+            self._client = self._manager.Client(name)  # type: ignore[attr-defined]
+        except BaseException:
+            self._manager.shutdown()
+            raise
+        self.rate: int = self._client.figures()["rate"]
+
+    @property
+    def heard(self) -> list[Timed]:
+        """What came in so far."""
+        found: list[Timed] = self._client.take_heard()
+        return found
+
+    @property
+    def xruns(self) -> int:
+        """Of the server, since this client came."""
+        return int(self._client.figures()["xruns"])
+
+    @property
+    def written_late(self) -> int:
+        """Messages whose frame had passed when their period came (after an xrun)."""
+        return int(self._client.figures()["written_late"])
+
+    def now(self) -> int:
+        """The present frame."""
+        return int(self._client.now())
+
+    def connect(self, sink: str, source: str) -> None:
+        """Our out to `sink`, and `source` to our in."""
+        self._client.connect(sink, source)
+
+    def play(self, bpm: float, ticks: int, tune: Iterable[Note], channel: int = 0, lead_s: float = 0.1) -> Run:
+        """Send Start, then `ticks` pulses and the tune; what was still to be sent is forgotten."""
+        run: Run = self._client.play(bpm, ticks, list(tune), channel, lead_s)
+        return run
+
+    def at(self, frame: float, message: bytes) -> None:
+        """Send one message more at a frame of what `play` has planned."""
+        self._client.at(frame, message)
+
+    def send(self, message: bytes) -> int:
+        """Send in the next period; about when, as a frame."""
+        return int(self._client.send(message))
+
+    def fall_silent(self) -> int:
+        """No clock any more, and nothing else; no Stop either. The frame from which on that is so."""
+        return int(self._client.fall_silent())
+
+    def wait_until(self, frame: float) -> None:
+        """Sleep until the server is there; at most 120 s."""
+        end = time.monotonic() + 120.0
+        while (left := (frame - self.now()) / self.rate) > 0 and time.monotonic() < end:
+            time.sleep(min(left, 0.2))
+
+    def close(self) -> None:
+        """Leave the server and end the process."""
+        self._client.close()
+        self._manager.shutdown()
+
+
+class _Client:
+    """Inside the process. Threads: JACK's own calls `_period`; the rest any one. Deques are the only crossing."""
+
+    def __init__(self, name: str) -> None:
         self._lib = _library()
         self._client = ctypes.c_void_p(self._lib.jack_client_open(name.encode(), _NO_START_SERVER, None))
         if not self._client:
             raise JackUnavailableError("no JACK server takes a client")
         self.name = name
         self.rate = int(self._lib.jack_get_sample_rate(self._client))
-        self.period = int(self._lib.jack_get_buffer_size(self._client))
         self.xruns = 0
         self.written_late = 0
-        """Messages whose frame had passed when their period came (after an xrun)."""
-        self.heard: deque[Timed] = deque()
+        self._heard: deque[Timed] = deque()
         self._score: deque[Timed] = deque()
         self._soon: deque[bytes] = deque()
         self._out = self._port(b"out", _OUT)
@@ -85,20 +158,16 @@ class JackDaw:
             raise JackUnavailableError("the JACK server does not run the client")
 
     def now(self) -> int:
-        """The present frame."""
         return int(self._lib.jack_frame_time(self._client))
 
     def connect(self, sink: str, source: str) -> None:
-        """Our out to `sink`, and `source` to our in."""
         for pair in ((f"{self.name}:out", sink), (source, f"{self.name}:in")):
             code = self._lib.jack_connect(self._client, pair[0].encode(), pair[1].encode())
             if code:
                 raise JackUnavailableError(f"cannot connect {pair[0]} to {pair[1]} (code {code})")
 
-    def play(self, bpm: float, ticks: int, tune: Iterable[Note], channel: int = 0, lead_s: float = 0.1) -> Run:
-        """Send Start, then `ticks` pulses and the tune; what was still to be sent is forgotten."""
+    def play(self, bpm: float, ticks: int, notes: list[Note], channel: int, lead_s: float) -> Run:
         run = Run(self.now() + int(lead_s * self.rate), self.rate * 60 / (bpm * PULSES_A_QUARTER))
-        notes = list(tune)
         score = [(int(run.frame(tick)), 1, CLOCK) for tick in range(ticks)]
         score += [(int(run.frame(n.onset)), 2, bytes((0x90 | channel, n.pitch, 80))) for n in notes]
         # A player lets go a little before the next note; at the same tick the off would be a coin toss.
@@ -108,34 +177,23 @@ class JackDaw:
         return run
 
     def at(self, frame: float, message: bytes) -> None:
-        """Send one message more at a frame of what `play` has planned."""
         self._score = deque(sorted([*self._score, (int(frame), message)], key=lambda timed: timed[0]))
 
     def send(self, message: bytes) -> int:
-        """Send in the next period; about when, as a frame."""
         self._soon.append(message)
         return self.now()
 
     def fall_silent(self) -> int:
-        """No clock any more, and nothing else; no Stop either. The frame from which on that is so."""
         self._score = deque()
         return self.now()
 
-    def wait_until(self, frame: float) -> None:
-        """Sleep until the server is there; at most 120 s."""
-        end = time.monotonic() + 120.0
-        while (left := (frame - self.now()) / self.rate) > 0 and time.monotonic() < end:
-            time.sleep(min(left, 0.1))
+    def take_heard(self) -> list[Timed]:
+        return list(self._heard)
 
-    def wait_for(self, count: int, timeout_s: float) -> bool:
-        """Wait until so many messages were heard."""
-        end = time.monotonic() + timeout_s
-        while len(self.heard) < count and time.monotonic() < end:
-            time.sleep(0.01)
-        return len(self.heard) >= count
+    def figures(self) -> dict[str, int]:
+        return {"rate": self.rate, "xruns": self.xruns, "written_late": self.written_late}
 
     def close(self) -> None:
-        """Leave the server. A second call does nothing."""
         client, self._client = self._client, ctypes.c_void_p()
         if client:
             self._lib.jack_deactivate(client)
@@ -156,7 +214,7 @@ class JackDaw:
         event = _Event()
         for index in range(lib.jack_midi_get_event_count(incoming)):
             if not lib.jack_midi_event_get(ctypes.byref(event), incoming, index):
-                self.heard.append((here + event.time, ctypes.string_at(event.buffer, event.size)))
+                self._heard.append((here + event.time, ctypes.string_at(event.buffer, event.size)))
         while self._soon:
             message = self._soon.popleft()
             lib.jack_midi_event_write(outgoing, 0, message, len(message))
@@ -166,6 +224,21 @@ class JackDaw:
             self.written_late += frame < here
             lib.jack_midi_event_write(outgoing, max(0, frame - here), message, len(message))
         return 0
+
+
+class _Manager(BaseManager):
+    """Serves one client to the process that started it."""
+
+
+_Manager.register("Client", _Client)
+
+
+def _prepare() -> None:
+    """In the process, first of all: it ends with its parent, and nobody in it makes JACK's thread wait."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    gc.freeze()
+    with suppress(OSError, AttributeError):  # no right to real time, or not Linux
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(3))
 
 
 def _library() -> Any:
@@ -180,7 +253,6 @@ def _library() -> Any:
         "jack_activate": (ctypes.c_int, (pointer,)),
         "jack_deactivate": (ctypes.c_int, (pointer,)),
         "jack_get_sample_rate": (frames, (pointer,)),
-        "jack_get_buffer_size": (frames, (pointer,)),
         "jack_frame_time": (frames, (pointer,)),
         "jack_last_frame_time": (frames, (pointer,)),
         "jack_connect": (ctypes.c_int, (pointer, ctypes.c_char_p, ctypes.c_char_p)),

@@ -16,13 +16,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from daw_assist.errors import DawAssistError
+from daw_assist.music.parts import DRUM_CHANNEL, Part
 from daw_assist.server.client import Client, Event, ServerLink
 from daw_assist.server.protocol import NoteEvent, ServerStatus
 from tests.jackdaw import Run, Timed
 from tests.jackrig import JackRig
 
-Struck = tuple[int, int]
-"""(tick from the first bar line of the plan, pitch)."""
+Struck = tuple[int, int, int]
+"""(tick from the first bar line of the plan, channel, pitch)."""
 
 
 class LiveRig:
@@ -119,7 +120,10 @@ class Plan:
 
     def struck(self, bar_ticks: int) -> list[Struck]:
         """Its notes in order of time; those that coincide once, as the player does."""
-        return sorted({(n.bar * bar_ticks + int(n.note.onset), int(n.note.pitch)) for n in self.notes})
+        drums = {part: DRUM_CHANNEL if part is Part.DRUMS else 0 for part in Part}
+        return sorted(
+            {(n.bar * bar_ticks + int(n.note.onset), drums[n.note.part], int(n.note.pitch)) for n in self.notes}
+        )
 
 
 def note_ons(heard: Iterable[Timed]) -> list[tuple[int, int, int]]:
@@ -143,26 +147,50 @@ def sounding(heard: Iterable[Timed]) -> set[tuple[int, int]]:
     return {key for key, left in hanging(heard).items() if left > 0}
 
 
-def offsets_ms(
-    heard: Sequence[Timed], plans: Iterable[Plan], run: Run, line: int, bar_ticks: int, rate: int
-) -> list[float]:
-    """How late (ms, early is negative) each note-on was on the grid of the sender's pulses, in order of the plan's ticks.
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What came back, laid beside the plan that explains it."""
 
-    `line` is the tick of the bar line from which the plan plays. Which plan it is, the pitches say; a note that no plan
-    explains is an AssertionError.
+    line: int
+    """Tick of the bar line from which it plays."""
+    late_ms: tuple[float, ...]
+    """How late each note-on was on the grid of the sender's own pulses, early below 0, in order of time."""
+    missing: int
+    """Notes of the plan that were not played."""
+
+
+def explained(
+    heard: Sequence[Timed], plans: Iterable[Plan], run: Run, lines: Iterable[int], bar_ticks: int, rate: int
+) -> Played:
+    """Which plan was played from which of the bar lines (ticks), and how late each note was.
+
+    The pitches say which plan; AssertionError if nothing was played, or a note that no plan explains.
     """
-    played = note_ons(heard)
-    for plan in plans:
-        struck = plan.struck(bar_ticks)
-        if Counter(pitch for _, pitch in struck) != Counter(pitch for *_, pitch in played):
-            continue
-        frames: dict[int, list[int]] = defaultdict(list)
-        for frame, _, pitch in played:
-            frames[pitch].append(frame)
-        late = [(frames[pitch].pop(0) - run.frame(line + tick)) * 1e3 / rate for tick, pitch in struck]
-        if max(map(abs, late), default=0.0) < 500.0:
-            return late
-    raise AssertionError(f"no plan explains the {len(played)} notes that were played")
+    found = [
+        Played(line, late, missing)
+        for line in lines
+        for plan in plans
+        if (laid := _laid(heard, plan.struck(bar_ticks), run, line, rate)) is not None
+        for late, missing in (laid,)
+    ]
+    played = len(note_ons(heard))
+    assert played and found, f"no plan explains the {played} notes that were played"
+    return min(found, key=lambda p: (p.missing, max(map(abs, p.late_ms))))
+
+
+def _laid(
+    heard: Sequence[Timed], struck: list[Struck], run: Run, line: int, rate: int
+) -> tuple[tuple[float, ...], int] | None:
+    """Each note that was played beside the nearest of the plan on its key; None if there is one too many."""
+    left, late = list(struck), []
+    for frame, channel, pitch in note_ons(heard):
+        same = [(abs(frame - run.frame(line + s[0])), s) for s in left if s[1:] == (channel, pitch)]
+        if not same:
+            return None
+        nearest = min(same)[1]
+        left.remove(nearest)
+        late.append((frame - run.frame(line + nearest[0])) * 1e3 / rate)
+    return tuple(late), len(left)
 
 
 def until(done: Callable[[], bool], limit_s: float) -> bool:

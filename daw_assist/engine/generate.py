@@ -124,4 +124,3 @@ def continue_from(
     finally:
         decoder.rewind(start)
     return Continuation(tuple(made), nats, notes)
-

@@ -48,9 +48,13 @@ class PlanPlayer:
         return bool(self._events)
 
     def load(self, bars: Sequence[Bar], start: Ticks, tag: int = 0) -> None:
-        """Play `bars` from the bar line at `start`; a plan that still plays starts no note from there on."""
+        """Play `bars` from the bar line at `start`; a plan that still plays starts no note from there on.
+
+        What is held beyond the last bar line ends on it: four bars asked for are four bars that sound.
+        """
         self._give_way(start)
         here = int(start)
+        last = here + sum(bar.length for bar in bars)
         struck: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
         for bar in bars:
             for note in bar.notes:
@@ -63,7 +67,7 @@ class PlanPlayer:
             for (onset, end, velocity), after in zip(notes, [*notes[1:], None], strict=True):
                 if after is not None and after[0] == onset:
                     continue  # twice at once on one channel: the longer one, which sorts last, stands for both
-                end = end if after is None else min(end, after[0])
+                end = min(end, last if after is None else after[0])
                 heapq.heappush(self._events, Event(Ticks(onset), True, channel, pitch, velocity, tag))
                 heapq.heappush(self._events, Event(Ticks(end), False, channel, pitch, 0, tag))
         self.end = Ticks(here)

@@ -2,7 +2,8 @@
 
 A draft is asked for when 55 % of the running bar has passed, for the bars after the next bar line, and once more at 80 %
 if something was played since, the first one is there, and the time is likely to do. At the bar line the newest complete
-draft made for it is used; a draft for another bar is late: it is counted and dropped. What is accepted plays from the next bar line.
+draft made for it is used; a draft for another bar is late: it is counted and dropped. What is accepted plays from the
+next bar line.
 
 Threads: one (T2, music).
 """
@@ -37,6 +38,7 @@ class Policy:
         self.counters: Counter[str] = Counter()
         self.suggestion: Suggestion | None = None
         self.index = 0
+        self._turned = False
         self.armed = False
         self.epoch = 0
         self.draft_ms = 0.0
@@ -61,9 +63,13 @@ class Policy:
         if running_bar != self._asked_bar:
             if share < min(DRAFT_AT, max(EARLIEST_DRAFT, 1 - 2 * self.draft_ms / bar_ms)):
                 return None
-        elif self._redrafted or share < REDRAFT_AT or notes == self._asked_notes or self._answered != self.epoch:
-            return None
-        elif (1 - share) * bar_ms < self.draft_ms:
+        elif (
+            self._redrafted
+            or share < REDRAFT_AT
+            or notes == self._asked_notes
+            or self._answered != self.epoch
+            or (1 - share) * bar_ms < self.draft_ms
+        ):
             return None
         self._redrafted = running_bar == self._asked_bar
         self._asked_bar, self._asked_notes = running_bar, notes
@@ -72,14 +78,17 @@ class Policy:
         return self.epoch
 
     def offer(self, suggestion: Suggestion, running_bar: int) -> bool:
-        """Take an answer; False if it came too late or is of an older time."""
+        """Take an answer; False if it is late, of an older time, or one was already turned to for the same bar."""
         self._answered = suggestion.epoch
         made_ms = sum(suggestion.provenance.milliseconds.values())
         self.draft_ms = max(made_ms, 0.8 * self.draft_ms + 0.2 * made_ms)
         if suggestion.epoch < self.epoch - 1 or suggestion.first_bar <= running_bar:
             self.counters["drafts_late"] += 1
             return False
-        self.suggestion, self.index = suggestion, 0
+        if self._turned and self.suggestion is not None and self.suggestion.first_bar == suggestion.first_bar:
+            self.counters["drafts_passed_over"] += 1
+            return False
+        self.suggestion, self.index, self._turned = suggestion, 0, False
         self.counters["drafts_ready"] += 1
         return True
 
@@ -103,6 +112,7 @@ class Policy:
         """Next (+1) or previous (-1) candidate."""
         if self.suggestion is not None:
             self.index = (self.index + by) % len(self.suggestion.candidates)
+            self._turned = True
             self.counters["turned"] += 1
 
     def at_bar_line(self, bar: int, passed: bool) -> Chosen | None:

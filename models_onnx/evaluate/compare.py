@@ -1,7 +1,8 @@
-"""Two models on the same pieces: nats a note per group, and how sure the difference is."""
+"""Models on the same pieces: nats a note per group, and how sure their differences are."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,10 +49,14 @@ def interval(difference: Nats, notes: Nats, seed: int = 0) -> tuple[tuple[float,
     return (a, b), (c, d)
 
 
-def figures(pieces: list[EncodedPiece], models: list[Scored]) -> dict[str, dict[str, Any]]:
-    """Per group: pieces, notes, ids, nats a note of each model (`micro`, `macro`, by part); with two models their
-    difference (first minus second, negative: the first is better) and its intervals. Last the plain mean of the groups.
+def figures(
+    pieces: list[EncodedPiece], models: list[Scored], pairs: Sequence[tuple[str, str]] = ()
+) -> dict[str, dict[str, Any]]:
+    """Per group: pieces, notes, ids, nats a note of each model (`micro`, `macro`, by part); under `differences`, for
+    each of `pairs` of names, the first minus the second (negative: the first is better) with intervals. Last the plain
+    mean of the groups.
     """
+    sums = {model.name: model.sums.sum(1) for model in models}
     groups: dict[str, dict[str, Any]] = {}
     for group in sorted({p.group for p in pieces}):
         rows = np.array([i for i, p in enumerate(pieces) if p.group == group])
@@ -67,23 +72,29 @@ def figures(pieces: list[EncodedPiece], models: list[Scored]) -> dict[str, dict[
                 "micro": _rounded(totals.sum() / notes.sum()), "macro": _rounded(np.mean(totals / notes)),
                 **{name: _rounded(value) for name, value in zip(PARTS_OF_A_NOTE, parts, strict=True)},
             }  # fmt: skip
-        if len(models) == 2:
-            difference = (models[0].sums[rows] - models[1].sums[rows]).sum(1)
-            micro, macro = interval(difference, notes)
-            found["difference"] = {
-                "micro": _rounded(difference.sum() / notes.sum()), "micro_95": [_rounded(x) for x in micro],
-                "macro": _rounded(np.mean(difference / notes)), "macro_95": [_rounded(x) for x in macro],
-            }  # fmt: skip
+        found["differences"] = {
+            f"{one} - {other}": _difference((sums[one] - sums[other])[rows], notes) for one, other in pairs
+        }
         groups[group] = found
     overall: dict[str, Any] = {key: sum(g[key] for g in groups.values()) for key in ("pieces", "notes", "ids")}
     for model in models:
         first = next(iter(groups.values()))[model.name]
         overall[model.name] = {key: _rounded(np.mean([g[model.name][key] for g in groups.values()])) for key in first}
-    if len(models) == 2:
-        overall["difference"] = {
-            key: _rounded(np.mean([g["difference"][key] for g in groups.values()])) for key in ("micro", "macro")
+    overall["differences"] = {
+        name: {
+            key: _rounded(np.mean([g["differences"][name][key] for g in groups.values()])) for key in ("micro", "macro")
         }
+        for name in (f"{one} - {other}" for one, other in pairs)
+    }
     return {**groups, "mean of the groups": overall}
+
+
+def _difference(difference: Nats, notes: Nats) -> dict[str, Any]:
+    micro, macro = interval(difference, notes)
+    return {
+        "micro": _rounded(difference.sum() / notes.sum()), "micro_95": [_rounded(x) for x in micro],
+        "macro": _rounded(np.mean(difference / notes)), "macro_95": [_rounded(x) for x in macro],
+    }  # fmt: skip
 
 
 def _rounded(value: Any) -> float:

@@ -46,6 +46,8 @@ class TrainSettings:
     threads: int = 2
     save_every_s: float = 300.0
     compile: bool = False
+    init: Path | None = None
+    """A checkpoint (.npz) whose weights a new run begins with."""
 
 
 def learning_rate_factor(progress: float) -> float:
@@ -106,6 +108,11 @@ def train(settings: TrainSettings) -> None:
         for optimizer, kept in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
         step, spent, tokens = state["step"], state["spent"], state["tokens"]
+    elif settings.init is not None:
+        held_spec, weights, _ = checkpoint.load(settings.init)
+        if held_spec != spec:
+            raise ValueError(f"{settings.init} holds another model ({held_spec}) than --size {settings.size} asks for")
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     windows = Windows(Corpus(settings.corpora / "train.npz"), settings.seed + step)
     held = Windows(Corpus(settings.corpora / "valid.npz"), 0)
 

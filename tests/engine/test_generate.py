@@ -15,6 +15,8 @@ from daw_assist.tokens.encode import encode_metre
 from daw_assist.tokens.vocab import BAR, BOS, FIRST, KIND_OF, VOCAB_SIZE, Kind
 
 PROMPT = [BOS, BAR, *encode_metre(Metre(3, 4))]
+ENDLESS = {BAR: -1e6, **{FIRST[Kind.PITCH] + pitch: 10.0 * pitch for pitch in range(128)}}
+"""Makes a decoder play every pitch there is before it moves on, and never end a bar."""
 PLAN = Plan(Metre(3, 4), bars=3, temperature=1.0, top_p=1.0)
 
 
@@ -128,7 +130,7 @@ def test_a_failing_decoder_leaves_the_cache_as_it_was() -> None:
 
 
 def test_a_model_that_never_ends_its_bar_is_stopped() -> None:
-    made = continue_from(FakeDecoder(PROMPT, favour={BAR: -1e6, FIRST[Kind.POS]: 0.0}), PLAN, rng())
+    made = continue_from(FakeDecoder(PROMPT, favour=ENDLESS), PLAN, rng())
     ends = [i for i, token in enumerate((*made.ids, BAR)) if token == BAR]
     lengths = [b - a for a, b in pairwise(ends)]
     assert len(lengths) == PLAN.bars
@@ -137,7 +139,7 @@ def test_a_model_that_never_ends_its_bar_is_stopped() -> None:
 
 @pytest.mark.parametrize("room", [3, 4, 40, 200])
 def test_no_more_is_made_than_there_is_room_for_and_every_bar_is_opened(room: int) -> None:
-    decoder = FakeDecoder(PROMPT, favour={BAR: -1e6})
+    decoder = FakeDecoder(PROMPT, favour=ENDLESS)
     made = continue_from(decoder, Plan(Metre(3, 4), 3, 1.0, 1.0, room=room), rng())
     assert len(made.ids) == room
     assert decoder.longest == len(PROMPT) + room

@@ -43,10 +43,17 @@ def test_a_difference_is_the_first_model_less_the_second_and_lies_in_its_interva
     pieces = [piece("a", int(n)) for n in rng.integers(5, 50, 40)]
     notes = np.array([p.notes for p in pieces])[:, None]
     base = notes * rng.uniform(0.5, 1.0, (40, 4))
-    found = figures(pieces, [Scored("model", base * 0.9), Scored("ngram", base)])["a"]["difference"]
+    models = [Scored("model", base * 0.9), Scored("ngram_plain", base), Scored("ngram_mix", base * 0.8)]
+    result = figures(pieces, models, [("model", "ngram_plain"), ("model", "ngram_mix")])
+    found = result["a"]["differences"]["model - ngram_plain"]
     low, high = found["micro_95"]
     assert low < found["micro"] < high < 0
     assert found["macro_95"][0] < found["macro"] < found["macro_95"][1] < 0
+    assert result["a"]["differences"]["model - ngram_mix"]["micro_95"][0] > 0
+    assert result["mean of the groups"]["differences"]["model - ngram_plain"] == {
+        "micro": found["micro"],
+        "macro": found["macro"],
+    }
 
 
 def test_the_interval_of_a_constant_difference_has_no_width() -> None:

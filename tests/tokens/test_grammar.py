@@ -83,7 +83,7 @@ def without_repeats(ids: list[int]) -> list[int]:
 
 
 @given(rules, st.randoms(use_true_random=False), st.integers(1, 3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_every_note_of_a_random_sequence_is_decoded(rule: Rules, rng: random.Random, bars: int) -> None:
     ids = walk(rule.grammar(), rng, bars)
     found = decode_bars(ids, rule.metre)
@@ -92,7 +92,7 @@ def test_every_note_of_a_random_sequence_is_decoded(rule: Rules, rng: random.Ran
 
 
 @given(rules, st.randoms(use_true_random=False), st.integers(1, 3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_random_sequence_is_encoded_again_as_it_was_but_for_repeated_durations_and_velocities(
     rule: Rules, rng: random.Random, bars: int
 ) -> None:
@@ -102,7 +102,7 @@ def test_a_random_sequence_is_encoded_again_as_it_was_but_for_repeated_durations
 
 
 @given(rules, st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_random_sequence_stays_in_its_bar_its_scale_and_its_parts(rule: Rules, rng: random.Random) -> None:
     (bar,) = decode_bars(walk(rule.grammar(), rng, 1), rule.metre)
     for note in bar.notes:
@@ -124,7 +124,7 @@ def any_bar(draw: st.DrawFn) -> Bar:
 
 
 @given(any_bar(), st.booleans(), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_whatever_is_encoded_is_allowed(bar: Bar, dynamics: bool, locked: bool) -> None:
     classes = {note.pitch % 12 for note in bar.notes if note.part is not Part.DRUMS} if locked else None
     parts = {note.part for note in bar.notes} or None if locked else None

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models_onnx import manifest as models
+from models_onnx.manifest import Manifest, ModelError
+from models_onnx.session import ContextFull, DecoderSession, available_providers
+from tests.models.conftest import Open
+
+IDS = np.random.default_rng(3).integers(0, 590, 200).tolist()
+CLOSE: dict[str, float] = {"rtol": 1e-4, "atol": 1e-4}
+
+
+@pytest.mark.parametrize("name", ["tiny-fp32", "tiny-int8"])
+@pytest.mark.parametrize("pieces", [[1, 199], [64, 64, 72], [128, 1, 1, 70]])
+def test_read_in_pieces_is_read_at_once(open_model: Open, name: str, pieces: list[int]) -> None:
+    whole = open_model(name).append(IDS)
+    session, start, found = open_model(name), 0, []
+    for size in pieces:
+        found.append(session.append(IDS[start : start + size]))
+        start += size
+    np.testing.assert_allclose(np.concatenate(found), whole, **CLOSE)
+    assert session.ids == IDS
+
+
+def test_token_by_token_is_read_at_once(open_model: Open) -> None:
+    whole = open_model("tiny-fp32").append(IDS)
+    session = open_model("tiny-fp32")
+    for token, expected in zip(IDS, whole, strict=True):
+        np.testing.assert_allclose(session.step(token), expected, **CLOSE)
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, 200])
+def test_after_going_back_it_is_as_if_nothing_else_had_been_read(open_model: Open, keep: int) -> None:
+    session = open_model("tiny-fp32")
+    session.append(IDS)
+    for token in (5, 300, 20):
+        session.step(token)
+    session.rewind(keep)
+    assert session.length == keep
+    fresh = open_model("tiny-fp32")
+    expected = fresh.append([*IDS[:keep], 7, 8, 9])[-3:]
+    np.testing.assert_allclose(session.append([7, 8, 9]), expected, **CLOSE)
+
+
+@pytest.mark.parametrize("length", [-1, 4])
+def test_one_cannot_go_back_to_where_one_has_not_been(open_model: Open, length: int) -> None:
+    session = open_model("tiny-fp32")
+    session.append([1, 2, 3])
+    with pytest.raises(ValueError, match="3 tokens are held"):
+        session.rewind(length)
+
+
+def test_what_does_not_fit_is_refused_and_changes_nothing(open_model: Open) -> None:
+    session = open_model("tiny-fp32")
+    session.append([1] * 512)
+    with pytest.raises(ContextFull, match="513 tokens do not fit the 512 that tiny-fp32 holds"):
+        session.step(2)
+    with pytest.raises(ContextFull):
+        session.append([1, 2])
+    session.rewind(511)
+    assert session.step(2).shape == (session.spec.vocab_size,)
+    assert session.length == 512
+
+
+def test_eight_bits_change_little(open_model: Open) -> None:
+    exact, rounded = open_model("tiny-fp32").append(IDS), open_model("tiny-int8").append(IDS)
+    spread = exact.std()
+    assert np.abs(exact - rounded).mean() < 0.05 * spread
+    assert (exact.argmax(-1) == rounded.argmax(-1)).mean() > 0.9
+
+
+def test_the_processor_is_always_there() -> None:
+    assert "cpu" in available_providers()
+
+
+# Models that are not what they say
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(models.find("tiny-fp32"), tmp_path / "mine"))
+
+
+def opened(folder: Path, **told: Any) -> DecoderSession:
+    """Open the folder; `told` replaces what its manifest says."""
+    manifest = dataclasses.replace(models.read(folder), **told)
+    return DecoderSession(manifest, models.graph_bytes(folder, manifest), "cpu")
+
+
+def with_graph(folder: Path, graph: bytes) -> Manifest:
+    (folder / "model.onnx").write_bytes(graph)
+    return dataclasses.replace(models.read(folder), sha256=hashlib.sha256(graph).hexdigest())
+
+
+def test_a_folder_is_found_by_its_path(folder: Path) -> None:
+    assert opened(models.find(str(folder))).append([1, 2]).shape[0] == 2
+
+
+def test_an_altered_graph_is_refused(folder: Path) -> None:
+    data = bytearray((folder / "model.onnx").read_bytes())
+    data[-100] ^= 1
+    (folder / "model.onnx").write_bytes(data)
+    with pytest.raises(ModelError, match="SHA-256 differs"):
+        opened(folder)
+
+
+def test_what_is_no_graph_is_refused_in_one_line(folder: Path) -> None:
+    told = with_graph(folder, b"not a graph")
+    with pytest.raises(ModelError, match="tiny-fp32: ONNX Runtime cannot load it") as caught:
+        DecoderSession(told, b"not a graph", "cpu")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["../tiny-fp32/model.onnx", "/etc/hostname", "sub/model.onnx", "..", ""])
+def test_a_graph_outside_its_folder_is_refused(folder: Path, file: str) -> None:
+    with pytest.raises(ModelError, match="tiny-fp32"):
+        opened(folder, file=file)
+
+
+def test_a_graph_with_other_inputs_is_refused(folder: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="changing a graph needs the package onnx")
+    graph = onnx.load(folder / "model.onnx")
+    other = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    small = onnx.helper.make_model(
+        onnx.helper.make_graph([node], "other", [other], [out]),
+        opset_imports=[onnx.helper.make_opsetid("", 21)], ir_version=graph.ir_version,
+    )  # fmt: skip
+    data = small.SerializeToString()
+    with pytest.raises(ModelError, match="of another shape than its manifest says"):
+        DecoderSession(with_graph(folder, data), data, "cpu")
+
+
+def test_weights_outside_the_graph_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    onnx = pytest.importorskip("onnx", reason="changing a graph needs the package onnx")
+    graph = onnx.load(folder / "model.onnx")
+    onnx.external_data_helper.convert_model_to_external_data(graph, location="weights.bin", size_threshold=0)
+    onnx.save(graph, folder / "apart.onnx")
+    assert (folder / "weights.bin").stat().st_size > 1000
+    monkeypatch.chdir(folder)
+    data = (folder / "apart.onnx").read_bytes()
+    with pytest.raises(ModelError, match="tiny-fp32: ONNX Runtime cannot load it"):
+        DecoderSession(with_graph(folder, data), data, "cpu")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"name": 1}', "\xff", '{"spec": 3}', '{"spec": {"width": 1}}', "null", '"x"']
+)
+def test_what_is_no_manifest_is_refused_in_one_line(folder: Path, text: str) -> None:
+    (folder / "manifest.json").write_text(text, encoding="latin-1")
+    with pytest.raises(ModelError, match=r"manifest\.json is not a manifest of this version") as caught:
+        models.read(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_manifest_is_read_as_it_was_written(folder: Path) -> None:
+    told = models.read(folder)
+    models.write(folder, told)
+    assert models.read(folder) == told
+    assert json.loads((folder / "manifest.json").read_text())["sha256"] == told.sha256
+
+
+def test_a_missing_graph_and_a_missing_model_say_what_there_is(folder: Path) -> None:
+    (folder / "model.onnx").unlink()
+    with pytest.raises(ModelError, match=r"cannot read model\.onnx"):
+        opened(folder)
+    with pytest.raises(ModelError, match=r"no model 'nope': installed are .*tiny-fp32"):
+        models.find("nope")
