@@ -126,7 +126,8 @@ def run_models(name: str | None) -> int:
     for folder in (models.find(found) for found in models.installed()):
         told = models.read(folder)
         size = (folder / told.file).stat().st_size / 1e6
-        trained = f"{told.story.get('tokens', 0) / 1e6:.1f} M tokens, {told.story.get('minutes', 0):.0f} min {told.story.get('device', '')}"
+        story = told.story
+        trained = f"{story.get('tokens', 0) / 1e6:.1f} M tokens, {story.get('minutes', 0):.0f} min {story.get('device', '')}"
         score = told.story.get("heldout_nats_a_note", "-")
         table.add_row(
             told.name, f"{told.parameters / 1e6:.1f} M", told.precision, f"{size:.1f}", told.licence, trained, str(score)

@@ -37,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="daw-assist", description="An AI co-composer that plays along inside any DAW.")
+    parser = argparse.ArgumentParser(
+        prog="daw-assist", description="An AI co-composer that plays along inside any DAW."
+    )
     parser.add_argument("--verbose", action="store_true", help="say more on stderr")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _demo(commands)
@@ -46,7 +48,6 @@ def _parser() -> argparse.ArgumentParser:
     _continue(commands)
     _models(commands)
     return parser
-
 
 
 def _model_options(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +61,9 @@ def _settings_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bars", type=int, default=usual.bars, help="bars to make, 1..16 (default %(default)s)")
     parser.add_argument("--candidates", type=int, default=usual.candidates, help="how many, 1..8 (default %(default)s)")
     parser.add_argument("--seed", type=int, help="the same seed gives the same notes (default: a new one, told)")
-    parser.add_argument("--temperature", type=float, default=usual.temperature, help="0.1 safe .. 2 wild (default %(default)s)")
+    parser.add_argument(
+        "--temperature", type=float, default=usual.temperature, help="0.1 safe .. 2 wild (default %(default)s)"
+    )
     parser.add_argument("--top-p", type=float, default=usual.top_p, help="nucleus, 0.05..1 (default %(default)s)")
     parser.add_argument("--style", help="e.g. song, dance, piano, rock")
     parser.add_argument("--key", help='scale lock, e.g. "G" or "F# minor"')
@@ -69,9 +72,7 @@ def _settings_options(parser: argparse.ArgumentParser) -> None:
 
 def _settings(args: argparse.Namespace) -> Settings:
     seed = secrets.randbelow(2**31) if args.seed is None else args.seed
-    return Settings(
-        args.bars, args.candidates, seed, args.temperature, args.top_p, args.style, args.key, args.density
-    )
+    return Settings(args.bars, args.candidates, seed, args.temperature, args.top_p, args.style, args.key, args.density)
 
 
 def _continue(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -97,29 +98,35 @@ def _demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def _live(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("live", help="play along: virtual MIDI ports, following the DAW's clock")
-    parser.add_argument("--virtual", default="daw-assist", metavar="NAME", help="name of the virtual ports (default %(default)s)")
+    parser.add_argument(
+        "--virtual", default="daw-assist", metavar="NAME", help="name of the virtual ports (default %(default)s)"
+    )
     parser.add_argument("--in", dest="in_port", metavar="PORT", help="listen on an existing port instead")
     parser.add_argument("--out", dest="out_port", metavar="PORT", help="play to an existing port instead")
     parser.add_argument("--api", choices=("auto", "alsa", "jack", "coremidi", "winmm"), default="auto")
     parser.add_argument("--sync", choices=("auto", "clock", "internal"), default="auto")
-    parser.add_argument("--bpm", type=float, default=120.0, help="tempo of the internal clock, and a first guess for the DAW's")
+    parser.add_argument(
+        "--bpm", type=float, default=120.0, help="tempo of the internal clock, and a first guess for the DAW's"
+    )
     parser.add_argument("--meter", default="4/4", help="MIDI clock does not say it (default %(default)s)")
     parser.add_argument("--mode", choices=("continue",), default="continue")
     parser.add_argument("--accept-cc", type=int, default=66, help="control change that accepts (default %(default)s)")
     parser.add_argument("--reject-cc", type=int, default=67, help="control change that rejects (default %(default)s)")
     parser.add_argument("--channel", type=int, default=1, help="channel of what is played, 1..16, for pitched parts")
     parser.add_argument("--thru", action="store_true", help="send what you play on to the out port")
-    parser.add_argument("--spp-unit", type=int, choices=(6, 1), default=6, help="1 for Ardour before 7.4, which counts clocks")
+    parser.add_argument(
+        "--spp-unit", type=int, choices=(6, 1), default=6, help="1 for Ardour before 7.4, which counts clocks"
+    )
     parser.add_argument("--latency-ms", type=float, default=0.0, help="send this much early")
     parser.add_argument("--from", dest="tune", type=Path, metavar="TUNE.mid", help="play a file as though live")
-    parser.add_argument("--accept-bar", type=int, help="with --from: accept in this bar of the tune (default: its last)")
+    parser.add_argument(
+        "--accept-bar", type=int, help="with --from: accept in this bar of the tune (default: its last)"
+    )
     parser.add_argument("--endpoint", help="server to use or start (default: a private one)")
     _settings_options(parser)
     _model_options(parser)
     parser.set_defaults(
-        run=lambda a: (
-            demo.play_file(a, _settings(a)) if a.tune else app.run_live(a, _settings(a), parse_metre(a.meter))
-        )
+        run=lambda a: demo.play_file(a, _settings(a)) if a.tune else app.run_live(a, _settings(a), parse_metre(a.meter))
     )
 
 

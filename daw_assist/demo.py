@@ -50,7 +50,14 @@ class Closed:
 class TunePlayer:
     """Feeds a song into a port in time with a transport, and presses accept. Threads: its own; `join` any."""
 
-    def __init__(self, song: Song, transport: InternalClock, port: MemoryInput, press: Callable[[str], None], accept_tick: float) -> None:
+    def __init__(
+        self,
+        song: Song,
+        transport: InternalClock,
+        port: MemoryInput,
+        press: Callable[[str], None],
+        accept_tick: float,
+    ) -> None:
         events = [(float(note.onset), 1, note.part, note.pitch, note.velocity) for note in song.notes]
         events += [(note.end - 0.25, 0, note.part, note.pitch, 0) for note in song.notes]
         self._events = sorted(events)
@@ -126,7 +133,9 @@ def play_file(args: argparse.Namespace, settings: Settings) -> int:
     output = _output(args)
     console = Console(stderr=True, highlight=False)
     bpm = song.tempo.bpm_at(Ticks(0))
-    stage, played = _perform(song, bpm, output, settings, hands, endpoint, command, accept_bar, lambda c: _show(console, c))
+    stage, played = _perform(
+        song, bpm, output, settings, hands, endpoint, command, accept_bar, lambda c: _show(console, c)
+    )
     console.print(f"played {len(played)} bars; counters: {stage.performance.status()['counters']}")
     return 0
 
@@ -173,9 +182,9 @@ def _perform(
                     played = stage.performance.playing.candidate.bars
                 while (item := closed.take()) is not None:
                     show(item)
-                if played and item is None and not stage.performance.player.is_playing:
-                    if not stage.sender.figures().sounding:
-                        break
+                done = played and not stage.performance.player.is_playing and not stage.sender.figures().sounding
+                if done:
+                    break
                 time.sleep(0.02)
         finally:
             tune.stop()
@@ -184,7 +193,9 @@ def _perform(
         return stage, _recorded(output, transport, accept_bar, len(played), metre) if played else ()
 
 
-def _recorded(output: MidiOutput, transport: InternalClock, first_bar: int, count: int, metre: Metre) -> tuple[Bar, ...]:
+def _recorded(
+    output: MidiOutput, transport: InternalClock, first_bar: int, count: int, metre: Metre
+) -> tuple[Bar, ...]:
     """What really came out of a memory port, back on the grid; of other ports nothing is kept."""
     if not isinstance(output, MemoryOutput):
         return tuple(Bar(metre) for _ in range(count))
@@ -231,4 +242,7 @@ def _save(out: Path, song: Song, played: Sequence[Bar], console: Console) -> Non
     whole = Song(tuple(sorted(notes)), song.metres, TempoMap(song.tempo.changes))
     save_midi(from_song(whole), out / "demo.mid")
     save_picture(out / "demo.png", bars, suggested_from=len(song.bars()))
-    console.print(f"\nsaved {out / 'demo.mid'} and {out / 'demo.png'}: {len(song.bars())} bars of the tune and {len(played)} new ones")
+    heard = len(song.bars())
+    console.print(
+        f"\nsaved {out / 'demo.mid'} and {out / 'demo.png'}: {heard} bars of the tune and {len(played)} new ones"
+    )

@@ -93,11 +93,23 @@ def save_picture(path: Path, bars: Sequence[Bar], suggested_from: int | None = N
     here = 0
     for bar in bars:
         for tick in range(0, bar.length, bar.metre.beat_ticks):
-            box((here + tick) // scale, (here + tick) // scale + 1, 0, height, (150, 150, 150) if tick == 0 else (222, 222, 222))
+            box(
+                (here + tick) // scale,
+                (here + tick) // scale + 1,
+                0,
+                height,
+                (150, 150, 150) if tick == 0 else (222, 222, 222),
+            )
         here += bar.length
     for note in notes:
         y = (high - note.pitch) * cell
-        box(note.onset // scale, max(note.end // scale - 1, note.onset // scale + 2), y + 1, y + cell - 1, _COLOURS[note.part])
+        box(
+            note.onset // scale,
+            max(note.end // scale - 1, note.onset // scale + 2),
+            y + 1,
+            y + cell - 1,
+            _COLOURS[note.part],
+        )
     path.write_bytes(_png(width, height, bytes(canvas)))
 
 

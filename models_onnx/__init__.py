@@ -1,1 +1,1 @@
-"""Models: manifest and spec, an ONNX Runtime session with a shared cache, export, parity, and training. Knows token ids, not music."""
+"""Models: manifest and spec, an ONNX Runtime session with a shared cache, export and training. Knows ids, not music."""

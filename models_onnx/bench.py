@@ -169,7 +169,9 @@ def _ratios(found: Sequence[dict[str, Any]]) -> dict[str, float]:
         / min(v["token_ms"][str(context)]["p50"] for v in ours)
         for context in CONTEXTS
     }
-    ratios["prefill_512"] = min(v["prefill_512_ms"]["p50"] for v in eager) / min(v["prefill_512_ms"]["p50"] for v in ours)
+    ratios["prefill_512"] = min(v["prefill_512_ms"]["p50"] for v in eager) / min(
+        v["prefill_512_ms"]["p50"] for v in ours
+    )
     return {name: round(ratio, 2) for name, ratio in ratios.items()}
 
 
@@ -183,8 +185,10 @@ def run(model: str, provider: str, as_json: bool, out: Path | None) -> int:
             print(f"{head}: skipped, {v['skipped']}", file=sys.stderr)
             continue
         tokens = ", ".join(f"{c}: {t['p50']:.3f}/{t['p95']:.3f}/{t['p99']:.3f}" for c, t in v["token_ms"].items())
-        print(f"{head}: token ms p50/p95/p99 at {tokens}; prefill 512 {v['prefill_512_ms']['p50']:.1f} ms; "
-              f"{v['tokens_per_s']} tokens/s; {v['peak_rss_mb']:.0f} MB; start {v['start_ms']:.0f} ms", file=sys.stderr)  # fmt: skip
+        prefill = v["prefill_512_ms"]["p50"]
+        print(f"{head}: token ms p50/p95/p99 at {tokens}; prefill 512 {prefill:.1f} ms; "
+              f"{v['tokens_per_s']} tokens/s; {v['peak_rss_mb']:.0f} MB; start {v['start_ms']:.0f} ms",
+              file=sys.stderr)  # fmt: skip
     print(f"faster than eager: {told['faster_than_eager']}; bound {told['bound_ms_int8']}", file=sys.stderr)
     if out is not None:
         append(out, told)

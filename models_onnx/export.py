@@ -3,7 +3,8 @@
     rows -> embeddings, summed -> [norm -> qkv -> GroupQueryAttention -> out -> add+norm -> up -> GELU -> down -> add] x layers
         -> norm -> logits
 
-One graph serves prefill and decode. Inputs: `rows` (1, length, row_width) int64 (see `rows`), `past` (1,) int32 = total length - 1, `total` () int32,
+One graph serves prefill and decode. Inputs: `rows` (1, length, row_width) int64 (see the module of that name), `past` (1,)
+int32 = total length - 1, `total` () int32,
 and per layer `key_i`, `value_i` (1, kv_heads, context, head_dim). Outputs: `logits` (1, length, vocab) and the same
 caches, which the caller binds to the same memory (`com.microsoft::GroupQueryAttention` then writes in place). Rotary
 positions are applied inside the attention node. Rewinding is lowering `past` and `total`.
@@ -56,9 +57,13 @@ class _Graph:
     def floats(self, name: str, array: np.ndarray[Any, Any]) -> str:
         return self.constant(name, array.astype(self.float))
 
-    def node(self, op: str, inputs: Sequence[str], output: str | Sequence[str], domain: str = "", **attributes: Any) -> str:
+    def node(
+        self, op: str, inputs: Sequence[str], output: str | Sequence[str], domain: str = "", **attributes: Any
+    ) -> str:
         outputs = [output] if isinstance(output, str) else list(output)
-        self.nodes.append(helper.make_node(op, list(inputs), outputs, outputs[0] + "_node", domain=domain, **attributes))
+        self.nodes.append(
+            helper.make_node(op, list(inputs), outputs, outputs[0] + "_node", domain=domain, **attributes)
+        )
         return outputs[0]
 
     def linear(self, source: str, name: str, weight: np.ndarray[Any, Any]) -> str:
@@ -79,7 +84,9 @@ class _Graph:
     def add_norm(self, a: str, b: str, name: str, weight: np.ndarray[Any, Any], eps: float) -> tuple[str, str]:
         """(norm of a + b, a + b) in one node."""
         scale = self.floats(name + ".weight", weight)
-        self.node("SkipSimplifiedLayerNormalization", [a, b, scale], [name, "", "", name + ".sum"], MICROSOFT, epsilon=eps)
+        self.node(
+            "SkipSimplifiedLayerNormalization", [a, b, scale], [name, "", "", name + ".sum"], MICROSOFT, epsilon=eps
+        )
         return name, name + ".sum"
 
 
@@ -109,9 +116,10 @@ def build(spec: ModelSpec, weights: Weights, precision: str) -> ModelProto:
     x = g.node("ReduceSum", [each, g.constant("row_axis", np.array([2], np.int64))], "embedding_sum", keepdims=0)
     normed = g.norm(x, "attention_norm_0", weights["layers.0.attention_norm.weight"], spec.norm_eps)
     for i in range(spec.layers):
+        qkv = g.linear(normed, f"qkv_{i}", weights[f"layers.{i}.qkv.weight"])
         mixed = g.node(
             "GroupQueryAttention",
-            [g.linear(normed, f"qkv_{i}", weights[f"layers.{i}.qkv.weight"]), "", "", f"key_{i}", f"value_{i}", "past", "total", "cos", "sin"],
+            [qkv, "", "", f"key_{i}", f"value_{i}", "past", "total", "cos", "sin"],
             [f"mixed_{i}", f"new_key_{i}", f"new_value_{i}"], MICROSOFT,
             num_heads=spec.heads, kv_num_heads=spec.kv_heads, do_rotary=1, rotary_interleaved=0, scale=spec.head_dim**-0.5,
         )  # fmt: skip

@@ -1,8 +1,8 @@
 """What a model folder says of itself, and how it is found, checked and opened.
 
-    files/<name>/manifest.json    this module's `Manifest`
-    files/<name>/<file>.onnx      checked by SHA-256, read as bytes, never from a path with outside data
-    files/<name>/README.md        the model card
+files/<name>/manifest.json    this module's `Manifest`
+files/<name>/<file>.onnx      checked by SHA-256, read as bytes, never from a path with outside data
+files/<name>/README.md        the model card
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def find(name: str) -> Path:
     for folder in (FILES / name, Path(name)):
         if (folder / "manifest.json").is_file():
             return folder
-    raise ModelError(f"no model {name!r}: installed are {', '.join(installed()) or 'none'} (or give a folder with a manifest.json)")
+    raise ModelError(
+        f"no model {name!r}: installed are {', '.join(installed()) or 'none'} (or give a folder with a manifest.json)"
+    )
 
 
 def read(folder: Path) -> Manifest:

@@ -66,7 +66,11 @@ SIZES = {
 
 
 def spec_of(
-    size: str, vocab_size: int, resets: tuple[int, ...] = (), running: tuple[tuple[int, int], ...] = (), previous: int = 0
+    size: str,
+    vocab_size: int,
+    resets: tuple[int, ...] = (),
+    running: tuple[tuple[int, int], ...] = (),
+    previous: int = 0,
 ) -> ModelSpec:
     """The spec of a named size over a vocabulary."""
     width, layers, heads, kv_heads, context = SIZES[size]

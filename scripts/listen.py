@@ -51,17 +51,20 @@ def main() -> None:
     model = LoadedModel(args.model)
     parts = [
         "# Read bar by bar", "",
-        f"`scripts/listen.py`, model {model.name} (SHA-256 {model.sha256[:12]}), seed {args.seed}, 3 candidates, the first shown. None of these",
-        "files, nor their composers' other works, is in the training mix. The first two bars are the last ones of what was heard, then come four new ones.",
-        "A character is a 16th: `#` begins, `=` holds. They were read, and their facts counted; nobody has listened to them yet.",
+        f"`scripts/listen.py`, model {model.name} (SHA-256 {model.sha256[:12]}), seed {args.seed}, 3 candidates, the first shown.",
+        "None of these files is in the training mix. The first two bars are the last ones that were heard, then come four new",
+        "ones. A character is a 16th: `#` begins, `=` holds. They were read, and facts were counted; no ear has judged them yet.",
     ]  # fmt: skip
     for path in args.files:
         bars = to_song(load_midi(path), path.name).bars()[:24]
         made = suggest(bars, Settings(bars=4, candidates=3, seed=args.seed), model)
         best = made.candidates[0]
         roll = text_roll([*bars[-2:], *best.bars])
-        parts += ["", f"## {path.stem}", "", f"{bars[-1].metre}, {len(bars)} bars heard. {facts(bars, best.bars)}. "
-                  f"{best.nats_per_note:.2f} nats a note.", "", "```", *roll, "```", "", f"Heard: {remarks.get(path.stem, '-')}"]  # fmt: skip
+        told = (
+            f"{bars[-1].metre}, {len(bars)} bars heard. {facts(bars, best.bars)}. {best.nats_per_note:.2f} nats a note."
+        )
+        remark = remarks.get(path.stem, "-")
+        parts += ["", f"## {path.stem}", "", told, "", "```", *roll, "```", "", f"Heard: {remark}"]
     args.out.write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 

@@ -29,7 +29,12 @@ def random_weights(spec: ModelSpec, seed: int = 0) -> checkpoint.Weights:
         "final_norm.weight": np.ones(spec.width, np.float32),
     }
     for i in range(spec.layers):
-        shapes = {"qkv": (heads + 2 * shared, spec.width), "out": (spec.width, heads), "up": (spec.hidden, spec.width), "down": (spec.width, spec.hidden)}
+        shapes = {
+            "qkv": (heads + 2 * shared, spec.width),
+            "out": (spec.width, heads),
+            "up": (spec.hidden, spec.width),
+            "down": (spec.width, spec.hidden),
+        }
         for name, shape in shapes.items():
             weights[f"layers.{i}.{name}.weight"] = matrix(*shape)
         for name in ("attention_norm", "feed_norm"):
@@ -43,7 +48,9 @@ def main() -> None:
     spec = spec_of("tiny", VOCAB_SIZE, (BOS, BAR), running, previous=2)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tiny.npz"
-        checkpoint.save(path, spec, random_weights(spec), {"vocab_sha256": vocab_hash(), "note": "random weights, for tests"})
+        checkpoint.save(
+            path, spec, random_weights(spec), {"vocab_sha256": vocab_hash(), "note": "random weights, for tests"}
+        )
         for precision in ("fp32", "int8"):
             export_folder(path, FILES, "tiny", precision)
 

@@ -114,7 +114,8 @@ def style_of(entry: dict[str, Any]) -> str:
 def upbeat_ticks(notes: list[Note], metre: Metre) -> int:
     """Length of an unmarked upbeat: the phase of the bar where long and low notes begin, 0 if the file's own is as good.
 
-    The half bar is nearly as heavy as the bar line, and long upbeats are rare, so these must win by more. Phases are multiples of an eighth.
+    The half bar is nearly as heavy as the bar line, and long upbeats are rare, so these must win by more. Phases are
+    multiples of an eighth.
     """
     bar = int(metre.bar_ticks)
     weight: dict[int, float] = defaultdict(float)
@@ -234,7 +235,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch, multiprocessing.Pool(args.jobs) as pool:
         jobs = jobs_in(args.data, Path(scratch))
         found = list(track(pool.imap(read_piece, jobs, 32), "reading", len(jobs), disable=not sys.stderr.isatty()))
-    left_out = Counter(f"{entry['corpus']}: {p}" for p, (_, entry) in zip(found, jobs, strict=True) if isinstance(p, str))
+    left_out = Counter(
+        f"{entry['corpus']}: {p}" for p, (_, entry) in zip(found, jobs, strict=True) if isinstance(p, str)
+    )
     pieces = [p for p in found if isinstance(p, Piece)]
     assert all(p.style in STYLES for p in pieces)
     held_out = {p.opening for p in pieces if p.split != "train" and p.opening}

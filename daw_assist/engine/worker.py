@@ -23,7 +23,15 @@ import numpy as np
 from daw_assist.engine.generate import Stale, prefill
 from daw_assist.engine.link import WorkerLink
 from daw_assist.engine.messages import (
-    Cancel, Draft, Drafted, Failed, NoteMade, Ready, Shutdown, Warm, Warmed,
+    Cancel,
+    Draft,
+    Drafted,
+    Failed,
+    NoteMade,
+    Ready,
+    Shutdown,
+    Warm,
+    Warmed,
 )  # fmt: skip
 from daw_assist.errors import DawAssistError, ModelError
 from daw_assist.music.notes import Note
@@ -45,7 +53,9 @@ class LoadedModel:
             folder = models.find(name)
             told = models.read(folder)
             if told.vocab_sha256 != vocab_hash():
-                raise ModelError(f"model {told.name} was trained on another vocabulary: export or install one of this version")
+                raise ModelError(
+                    f"model {told.name} was trained on another vocabulary: export or install one of this version"
+                )
             self._session = DecoderSession(told, models.graph_bytes(folder, told), provider, threads)
         except models.ModelError as error:
             raise ModelError(str(error)) from error
@@ -124,7 +134,9 @@ class Worker:
     def _is_stale(self) -> bool:
         self._read_all()
         current = self._current
-        return self._stopping or (current is not None and current.epoch < self._newest.get(current.client, current.epoch))
+        return self._stopping or (
+            current is not None and current.epoch < self._newest.get(current.client, current.epoch)
+        )
 
     def _answer(self, request: Draft | Warm) -> None:
         self._current = request
@@ -173,7 +185,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     line = WorkerLink(args.connect)
     spent = round((time.perf_counter() - start) * 1e3, 1)
-    line.send(Ready(os.getpid(), model.name, model.sha256, model.provider, model.parameters, model.context_tokens, spent, model.token_ms))
+    line.send(
+        Ready(
+            os.getpid(),
+            model.name,
+            model.sha256,
+            model.provider,
+            model.parameters,
+            model.context_tokens,
+            spent,
+            model.token_ms,
+        )
+    )
     try:
         Worker(line, model).run()
     except KeyboardInterrupt:

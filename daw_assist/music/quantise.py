@@ -46,7 +46,9 @@ def quantise(notes: Iterable[tuple[float, Part, int, float, int]]) -> tuple[Note
         beats[int((item[0] + 1.5) // TICKS_PER_QUARTER), item[1]].append(item)
     found: dict[tuple[int, Part, int], Note] = {}
     for items in beats.values():
-        exact = all(abs(onset - round(onset)) < 1e-6 and round(onset) % 3 * (round(onset) % 4) == 0 for onset, *_ in items)
+        exact = all(
+            abs(onset - round(onset)) < 1e-6 and round(onset) % 3 * (round(onset) % 4) == 0 for onset, *_ in items
+        )
         step = 1 if exact else grid_for([item[0] for item in items])
         for onset, part, pitch, duration, velocity in items:
             at = Ticks(max(0, _nearest(onset, step)))

@@ -11,7 +11,16 @@ from daw_assist.music.metre import DENOMINATORS, Metre
 from daw_assist.music.parts import Part
 from daw_assist.music.time import TICKS_PER_QUARTER
 from daw_assist.tokens.vocab import (
-    BAR, BOS, DYNAMICS, FIRST, FIRST_DRUM, SIZES, VELOCITY_STEP, Kind, duration_id, style_id,
+    BAR,
+    BOS,
+    DYNAMICS,
+    FIRST,
+    FIRST_DRUM,
+    SIZES,
+    VELOCITY_STEP,
+    Kind,
+    duration_id,
+    style_id,
 )  # fmt: skip
 
 _DENSITY_STEPS = (0.01, 0.75, 1.5, 2.5, 4.0, 6.0, 9.0)

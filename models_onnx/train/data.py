@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,8 @@ class Windows:
         called = chosen
         if chosen is not Part.DRUMS and self.rng.random() < 0.5:
             called = Part.KEYS if self.rng.random() < 0.7 else PITCHED[int(self.rng.integers(len(PITCHED)))]
-        return [
-            Bar(bar.metre, tuple(Note(n.onset, called, n.pitch, n.duration, n.velocity) for n in bar.notes if n.part == chosen), bar.length)
-            for bar in bars
-        ]  # fmt: skip
+
+        def own(bar: Bar) -> tuple[Note, ...]:
+            return tuple(replace(n, part=called) for n in bar.notes if n.part == chosen)
+
+        return [replace(bar, notes=own(bar)) for bar in bars]

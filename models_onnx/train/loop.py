@@ -159,11 +159,18 @@ def train(settings: TrainSettings) -> None:
         step, tokens = step + 1, tokens + ids[:, 1:].numel()
         losses.append(loss.item())
         if not math.isfinite(losses[-1]):
-            raise FloatingPointError(f"loss is {losses[-1]} at step {step}: lower muon_rate and resume from {state_path}")
+            raise FloatingPointError(
+                f"loss is {losses[-1]} at step {step}: lower muon_rate and resume from {state_path}"
+            )
         now = time.monotonic()
         spent, last = spent + now - last, now
         if step % 20 == 0:
-            line: dict[str, float] = {"step": step, "minutes": spent / 60, "tokens": tokens, "train": float(np.mean(losses[-20:]))}
+            line: dict[str, float] = {
+                "step": step,
+                "minutes": spent / 60,
+                "tokens": tokens,
+                "train": float(np.mean(losses[-20:])),
+            }
             if now - last_save > settings.save_every_s:
                 with half_precision:
                     line["valid"] = validate(network, fixed)

@@ -119,11 +119,15 @@ class Naive:
         count = 2 * network.spec.layers
         self._names = [f"past_{i}" for i in range(count)]
         past = tuple(torch.zeros(1, network.spec.kv_heads, 3, network.spec.head_dim) for _ in range(count))
-        axes: Any = ({1: torch.export.Dim("length", min=1, max=1024)}, tuple({2: torch.export.Dim("held", min=1, max=1024)} for _ in past))
+        axes: Any = (
+            {1: torch.export.Dim("length", min=1, max=1024)},
+            tuple({2: torch.export.Dim("held", min=1, max=1024)} for _ in past),
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
-                _Concatenating(network), (torch.zeros(1, 2, self._spec.row_width, dtype=torch.long), *past), dynamo=True, verbose=False,
+                _Concatenating(network), (torch.zeros(1, 2, self._spec.row_width, dtype=torch.long), *past),
+                dynamo=True, verbose=False,
                 input_names=["rows", *self._names], output_names=["logits", *(f"grown_{i}" for i in range(count))],
                 dynamic_shapes=axes,
             )  # fmt: skip
@@ -149,7 +153,10 @@ class Naive:
         self._caches = [cache[:, :, :length] for cache in self._caches]
 
     def _run(self, ids: Sequence[int]) -> Logits:
-        feeds = {"rows": np.array([self._reader.read(ids)], np.int64), **dict(zip(self._names, self._caches, strict=True))}
+        feeds = {
+            "rows": np.array([self._reader.read(ids)], np.int64),
+            **dict(zip(self._names, self._caches, strict=True)),
+        }
         logits, *self._caches = self._session.run(None, feeds)
         found: Logits = logits[0, -1]
         return found

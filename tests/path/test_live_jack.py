@@ -69,6 +69,7 @@ def test_an_accepted_answer_comes_back_on_the_bar_line_and_lasts_four_bars(
     bar = int(parse_metre(metre).bar_ticks)
     with live_rig(jack_server, tmp_path, "--meter", metre) as live:
         daw.connect(live.port_in, live.port_out)
+        before = daw.xruns
         run = daw.play(bpm, (bars_in + 8) * bar, tune(bars_in, bar))
         press = run.frame((bars_in - 0.7) * bar)
         if accept_by == "pedal":
@@ -79,11 +80,12 @@ def test_an_accepted_answer_comes_back_on_the_bar_line_and_lasts_four_bars(
             live.ask("accept")
         daw.wait_until(run.frame((bars_in + 4) * bar) + 0.2 * daw.rate)
         assert until(lambda: live.live_state().get("playing") is False, 10.0)
-        heard, state, plans = daw.heard, live.live_state(), live.plans()
+        heard, state, plans, stalls = daw.heard, live.live_state(), live.plans(), daw.xruns - before
     assert state["counters"]["plans_played"] == 1, state
     lines = [n * bar for n in range(bars_in - 1, bars_in + 3)]
     played = explained(heard, plans, run, lines, bar, daw.rate)
-    assert abs(played.late_ms[0]) < 50.0, played
+    # A server that stalls (xruns) stops the DAW's time but not ours; what then lies between them is not our lateness.
+    assert abs(played.late_ms[0]) < (250.0 if stalls else 50.0), (played, stalls, state)
     assert played.missing <= state["late_dropped"], state
     assert hanging(heard) == {}
     assert max(frame for frame, _ in heard) < run.frame(played.line + 4 * bar) + 0.1 * daw.rate
