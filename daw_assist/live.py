@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
-import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from daw_assist.clock import NS_PER_MS, Clock, HostNs
@@ -32,10 +30,6 @@ STEP_NS = 4 * NS_PER_MS
 INBOX = 8_192
 STATUS_S = 1.0
 LINK_WAIT_S = 0.02
-
-
-REAL_TIME_PRIORITY = 4
-"""Below JACK's clients (5): they wait for our interpreter, never we for them."""
 
 
 class Link(Protocol):
@@ -77,7 +71,6 @@ class LiveLoops:
         gc.freeze()
         for thread in self._threads:
             thread.start()
-        hasten(thread for thread in threading.enumerate() if thread.name in ("music", "link", "sender"))
         self._port.start(self._heard)
 
     def _heard(self, message: bytes, at: HostNs) -> None:
@@ -148,26 +141,3 @@ class LiveLoops:
             self._controls.put(news.body.name)
         elif getattr(news, "name", None) == "continue" and isinstance(news.value, Suggestion):
             self._answers.put(news.value)
-
-
-def hasten(threads: Iterable[threading.Thread]) -> int:
-    """Give threads real-time priority where the system lets us (Linux with `rtprio`); how many got it.
-
-    The port's callback runs on a real-time thread and needs the interpreter: while a thread that holds it waits for its
-    turn behind other programs, JACK waits too. With every core busy and 70 pulses a second at a period of 64 frames
-    there were 40 xruns in 6 s without this, 3 and 5 with it. None of these threads spins. Children do not inherit it.
-    """
-    if sys.platform != "linux":
-        return 0
-    hastened = 0
-    for thread in threads:
-        if thread.native_id is None:
-            continue
-        try:
-            os.sched_setscheduler(
-                thread.native_id, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(REAL_TIME_PRIORITY)
-            )
-        except OSError:  # no right to it: things go on as they are
-            break
-        hastened += 1
-    return hastened

@@ -1,4 +1,4 @@
-"""Held-out likelihood: nats a note of a token model beside an n-gram model with a cache, on exactly the same tokens.
+"""Held-out likelihood: nats a note of a token model beside n-gram models with caches, on exactly the same tokens.
 
-pieces (encode, choose) -> windows (a model of short context over a long piece) | contexts -> counts -> ngram -> compare
+pieces (encode, choose) -> windows (a model of short context over a long piece) | contexts -> counts -> ngram, plain -> compare
 """
