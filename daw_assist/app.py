@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from daw_assist.clock import NS_PER_MS, MonotonicClock
 from daw_assist.context.listener import Listener
 from daw_assist.errors import DawAssistError, EngineError, ModelError, PortError, UsageError
 from daw_assist.live import LiveLoops
-from daw_assist.mailbox import Latest
+from daw_assist.mailbox import Bounded, Latest
 from daw_assist.midi.ports import MidiInput, MidiOutput
 from daw_assist.music.bars import Bar
 from daw_assist.music.metre import Metre
@@ -37,6 +37,7 @@ from daw_assist.server.endpoint import Endpoint, endpoint_from
 from daw_assist.server.protocol import request_from_text, table_text
 from daw_assist.server.serve import run_server
 from daw_assist.suggest.suggestion import Settings, Suggestion
+from daw_assist.tokens.asked import fault_of
 from daw_assist.transport.clock_follower import ClockFollower
 from daw_assist.transport.internal import InternalClock
 from daw_assist.transport.position import BarGrid
@@ -106,6 +107,8 @@ def _end_with(parent: int, server: Any) -> None:
 
 def run_ask(name: str, fields: Sequence[str], endpoint: str | None, timeout_s: float) -> int:
     """`ask`: one request, its answer as JSON."""
+    if not 0 < timeout_s < 86_400:
+        raise UsageError(f"timeout must be over 0 and under 86400 seconds, not {timeout_s}")
     pairs = dict(field.partition("=")[::2] for field in fields)
     request = request_from_text(name, pairs)
     with Client(endpoint) as client:
@@ -127,10 +130,18 @@ def run_models(name: str | None) -> int:
         told = models.read(folder)
         size = (folder / told.file).stat().st_size / 1e6
         story = told.story
-        trained = f"{story.get('tokens', 0) / 1e6:.1f} M tokens, {story.get('minutes', 0):.0f} min {story.get('device', '')}"
+        trained = (
+            f"{story.get('tokens', 0) / 1e6:.1f} M tokens, {story.get('minutes', 0):.0f} min {story.get('device', '')}"
+        )
         score = told.story.get("heldout_nats_a_note", "-")
         table.add_row(
-            told.name, f"{told.parameters / 1e6:.1f} M", told.precision, f"{size:.1f}", told.licence, trained, str(score)
+            told.name,
+            f"{told.parameters / 1e6:.1f} M",
+            told.precision,
+            f"{size:.1f}",
+            told.licence,
+            trained,
+            str(score),
         )
     Console().print(table)
     return 0
@@ -205,7 +216,9 @@ def _wait_for_engine(endpoint: Endpoint, child: subprocess.Popen[bytes]) -> None
             except DawAssistError:
                 pass
         time.sleep(0.05)
-    raise EngineError(f"the engine was not ready after {ENGINE_START_S:.0f} s: run daw-assist serve --verbose to see why")
+    raise EngineError(
+        f"the engine was not ready after {ENGINE_START_S:.0f} s: run daw-assist --verbose serve to see why"
+    )
 
 
 def serve_command(endpoint: Endpoint, model: str, provider: str, threads: int) -> list[str]:
@@ -255,8 +268,18 @@ def open_stage(
         yield Stage(performance, loops, sender)
 
 
-def hands_of(args: argparse.Namespace) -> Hands:
-    """Controls and channels from the command line."""
+def hands_of(args: argparse.Namespace, settings: Settings) -> Hands:
+    """Controls and channels from the command line; `UsageError` for anything, also a setting, that is out of range."""
+    fault = fault_of(settings)
+    if fault is not None:
+        raise UsageError(fault)
+    if not 10 <= args.bpm <= 999:
+        raise UsageError(f"bpm must be in 10..999, not {args.bpm}")
+    if not 0 <= args.latency_ms <= 500:
+        raise UsageError(f"latency must be in 0..500 ms, not {args.latency_ms}")
+    for name, number in (("accept", args.accept_cc), ("reject", args.reject_cc)):
+        if not 0 <= number <= 119 or number == 64:
+            raise UsageError(f"--{name}-cc must be in 0..119 and not 64, the sustain pedal; it is {number}")
     if not 1 <= args.channel <= 16:
         raise UsageError(f"channel must be in 1..16, not {args.channel}")
     channels: dict[Part, int] = {part: args.channel - 1 for part in Part if part is not Part.DRUMS}
@@ -265,37 +288,61 @@ def hands_of(args: argparse.Namespace) -> Hands:
 
 def run_live(args: argparse.Namespace, settings: Settings, metre: Metre) -> int:
     """`live`: ports, server, engine and loops, until Ctrl-C or SIGTERM."""
-    endpoint, hands = endpoint_from(args.endpoint), hands_of(args)
+    endpoint, hands = endpoint_from(args.endpoint), hands_of(args, settings)
     command = serve_command(endpoint, args.model, args.provider, args.threads)
     ports = _open_ports(args)
-    internal = args.sync == "internal"
-    transport = InternalClock(args.bpm) if internal else ClockFollower(args.bpm, args.spp_unit)
-    done = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: done.set())
+    transport = InternalClock(args.bpm) if args.sync == "internal" else _follower(args)
+    done = end_in_order()
+    lines: Bounded[str] = Bounded(64)
+
+    def tell(index: int, bar: Bar, ready: Suggestion | None) -> None:
+        waiting = f"ready from bar {ready.first_bar + 1}" if ready else "nothing ready yet"
+        lines.put(f"bar {index + 1}: {len(bar.notes)} notes; {waiting}")
+
     with server_beside(endpoint, command), open_stage(
-        ports, transport, metre, settings, hands, endpoint, tell_bar, args.latency_ms
-    ):  # fmt: skip
+        ports, transport, metre, settings, hands, endpoint, tell, args.latency_ms
+    ) as stage:  # fmt: skip
         if isinstance(transport, InternalClock):
             transport.start(MonotonicClock().now())
-        print(f"listening on {ports[0].name!r}, playing to {ports[1].name!r}, {metre}, server {endpoint}", file=sys.stderr)
-        print(f"accept: CC {args.accept_cc} or `daw-assist ask accept`; end with Ctrl-C", file=sys.stderr, flush=True)
-        while not done.wait(0.5):
-            pass
+        say(f"listening on {ports[0].name!r}, playing to {ports[1].name!r}, {metre}, server {endpoint}")
+        say(f"accept: CC {args.accept_cc} or `daw-assist ask accept`; end with Ctrl-C")
+        told: str | None = None
+        while not done.wait(0.2):
+            while (line := lines.take()) is not None:
+                say(line)
+            if stage.loops.complaint != told:
+                told = stage.loops.complaint
+                say(f"no suggestion: {told}")
     return 0
 
 
-def tell_bar(index: int, bar: Bar, ready: Suggestion | None) -> None:
-    """One line a bar on stderr, from the music thread: short, and lost rather than waited for if nobody reads."""
-    waiting = f"ready from bar {ready.first_bar + 1}" if ready else "nothing ready yet"
-    print(f"bar {index + 1}: {len(bar.notes)} notes; {waiting}", file=sys.stderr)
+def _follower(args: argparse.Namespace) -> ClockFollower:
+    """Ports of our own lie inside this machine and lose no pulse; a port by name may be a cable."""
+    return ClockFollower(args.bpm, args.spp_unit, lossless=args.in_port is None)
+
+
+def end_in_order() -> threading.Event:
+    """An event that is set by Ctrl-C, SIGTERM and the closing of the terminal, so that notes and processes are ended."""
+    done = threading.Event()
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: done.set())
+    return done
+
+
+def say(line: str) -> None:
+    """One line on stderr; a terminal that is gone is no reason to stop playing."""
+    with suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def _open_ports(args: argparse.Namespace) -> tuple[MidiInput, MidiOutput]:
     from daw_assist.midi.rtmidi import connect_named, open_virtual
 
     if (args.in_port is None) != (args.out_port is None):
-        raise PortError("give both --in and --out, or neither for virtual ports; `daw-assist ports` lists what there is")
+        raise PortError(
+            "give both --in and --out, or neither for virtual ports; `daw-assist ports` lists what there is"
+        )
     if args.in_port is not None:
         return connect_named(args.in_port, args.out_port, args.api, args.virtual)
     return open_virtual(args.virtual, args.api)

@@ -13,6 +13,7 @@ from daw_assist import app, demo
 from daw_assist.errors import DawAssistError, UsageError
 from daw_assist.music.metre import parse_metre
 from daw_assist.suggest.suggestion import Settings
+from models_onnx.manifest import ModelError as ModelFault
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -31,6 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"daw-assist: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
+        return 1
+    except ModelFault as error:
+        print(f"daw-assist: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"daw-assist: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from daw_assist.app import Stage, hands_of, open_stage, serve_command, server_beside
+from daw_assist.app import Stage, end_in_order, hands_of, open_stage, serve_command, server_beside
 from daw_assist.clock import NS_PER_SECOND, HostNs, MonotonicClock
 from daw_assist.errors import PortError, UsageError
 from daw_assist.examples import greensleeves
@@ -30,10 +30,13 @@ from daw_assist.music.time import TempoMap, Ticks
 from daw_assist.performance import Hands
 from daw_assist.server.endpoint import Endpoint, endpoint_from, ipc_endpoint, private_folder
 from daw_assist.show import save_picture, text_roll
+from daw_assist.suggest.policy import Chosen
 from daw_assist.suggest.suggestion import Settings, Suggestion
 from daw_assist.transport.internal import InternalClock
 
 COUNT_IN_S = 0.3
+AFTER_S = 0.3
+"""After the last bar line: the last note-offs, and the bar that closes."""
 _PRESS_SHARE = 0.3
 """Accept is pressed when this share of the bar has passed, as a player decides early in the last bar."""
 
@@ -85,6 +88,8 @@ class TunePlayer:
                 return
             channel = DRUM_CHANNEL if part is Part.DRUMS else 0
             self._port.feed(bytes(((0x90 if on else 0x80) | channel, pitch, velocity)), self._transport.host_at(tick))
+        if not accepted and self._wait(self._accept):
+            self._press("accept")
 
     def _wait(self, tick: float) -> bool:
         """Until the song is at `tick`; False if it was stopped."""
@@ -119,7 +124,7 @@ def run_demo(out: Path, bpm: float, seed: int, model: str, provider: str, thread
 
 def play_file(args: argparse.Namespace, settings: Settings) -> int:
     """`live --from`: a file comes in as though played; suggestions go to the out port, or nowhere if there is none."""
-    endpoint, hands = endpoint_from(args.endpoint), hands_of(args)
+    endpoint, hands = endpoint_from(args.endpoint), hands_of(args, settings)
     command = serve_command(endpoint, args.model, args.provider, args.threads)
     song = to_song(load_midi(args.tune), args.tune.name)
     bars = song.bars()
@@ -157,7 +162,7 @@ def _perform(
     command: Sequence[str], accept_bar: int, show: Callable[[Closed], None],
 ) -> tuple[Stage, tuple[Bar, ...]]:  # fmt: skip
     """Play the song in, accept in bar `accept_bar` (1 is the first), wait for what comes; the bars that were played."""
-    clock, port = MonotonicClock(), MemoryInput()
+    clock, port, done = MonotonicClock(), MemoryInput(), end_in_order()
     transport = InternalClock(bpm)
     closed: Bounded[Closed] = Bounded(256)
     metre = song.metres[0][1]
@@ -175,22 +180,22 @@ def _perform(
         tune.start()
         last_bar = max(len(song.bars()), accept_bar + settings.bars)
         end = transport.host_at(float((last_bar + 1) * metre.bar_ticks))
-        played: tuple[Bar, ...] = ()
+        chosen: Chosen | None = None
         try:
-            while clock.now() < end:
-                if stage.performance.playing is not None:
-                    played = stage.performance.playing.candidate.bars
+            while clock.now() < end and not done.is_set():
+                if chosen is None and (chosen := stage.performance.playing) is not None:
+                    last = (chosen.first_bar + len(chosen.candidate.bars)) * metre.bar_ticks
+                    end = HostNs(transport.host_at(float(last)) + int(AFTER_S * NS_PER_SECOND))
                 while (item := closed.take()) is not None:
                     show(item)
-                done = played and not stage.performance.player.is_playing and not stage.sender.figures().sounding
-                if done:
-                    break
                 time.sleep(0.02)
         finally:
             tune.stop()
         while (item := closed.take()) is not None:
             show(item)
-        return stage, _recorded(output, transport, accept_bar, len(played), metre) if played else ()
+        if chosen is None:
+            return stage, ()
+        return stage, _recorded(output, transport, chosen.first_bar, len(chosen.candidate.bars), metre)
 
 
 def _recorded(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -64,6 +65,10 @@ class LiveLoops:
             threading.Thread(target=self._link, name="link", daemon=True),
         ]
         self.errors = 0
+        self.refusals: Counter[str] = Counter()
+        """Answers of the server that were no suggestion, by code; `stale` is the ordinary one."""
+        self.complaint: str | None = None
+        """The newest of them in words, `stale` ones left out."""
 
     def start(self) -> None:
         """Begin to listen; the garbage collector leaves alone what start-up made (a collection of it took 53-120 ms)."""
@@ -96,15 +101,22 @@ class LiveLoops:
                 second = self._clock.now() // 1_000_000_000
                 if second != told:
                     told = second
-                    self._status.put(
-                        {**self._performance.status(), "inbox_dropped": self._inbox.dropped, "errors": self.errors}
-                    )
+                    self._status.put({**self._performance.status(), **self._own_status()})
             except Exception:
                 self.errors += 1
                 log.exception("the music thread met an error; everything is silenced and it goes on")
                 self._performance.sender.all_off()
             self._wake.wait(STEP_NS / 1e9)
             self._wake.clear()
+
+    def _own_status(self) -> dict[str, Any]:
+        """What only the loops know."""
+        dropped = self._inbox.dropped + self._controls.dropped
+        overtaken = self._asks.overwritten + self._answers.overwritten
+        return {
+            "inbox_dropped": dropped, "overtaken": overtaken, "errors": self.errors,
+            "refusals": sum(self.refusals.values()), "complaint": self.complaint,
+        }  # fmt: skip
 
     def _turn(self) -> None:
         """One look at everything that came, then what is due."""
@@ -117,21 +129,32 @@ class LiveLoops:
         self._performance.step(self._clock.now())
 
     def _link(self) -> None:
-        link = self._open_link()
         last_status = 0.0
+        try:
+            link = self._open_link()
+        except DawAssistError as error:
+            self._refused("no_link", str(error))
+            return
         try:
             while not self._stopping.is_set():
                 if (ask := self._asks.take()) is not None:
-                    link.ask("continue", bars=ask.bars, settings=ask.settings, epoch=ask.epoch, first_bar=ask.first_bar)
+                    asked = link.ask(
+                        "continue", bars=ask.bars, settings=ask.settings, epoch=ask.epoch, first_bar=ask.first_bar
+                    )
+                    if asked is None:
+                        self._refused(
+                            "no_server", "the server is gone: start daw-assist live again, or daw-assist serve"
+                        )
                 now = self._clock.now() / 1e9
                 if now - last_status > STATUS_S and (status := self._status.take()) is not None:
                     link.ask("live_status", state=status)
                     last_status = now
                 for news in link.poll(LINK_WAIT_S):
                     self._hear(news)
-        except DawAssistError as error:
+        except Exception as error:
             self.errors += 1
-            log.error("no more suggestions: %s", error)
+            self.complaint = f"no more suggestions: {error}"
+            log.exception("the link thread met an error and ends")
         finally:
             link.close()
 
@@ -139,5 +162,14 @@ class LiveLoops:
         """An Answer (`name`, `value`, `error`) or an Event (`topic`, `body`)."""
         if getattr(news, "topic", None) == "control":
             self._controls.put(news.body.name)
-        elif getattr(news, "name", None) == "continue" and isinstance(news.value, Suggestion):
+        elif getattr(news, "name", None) != "continue":
+            return
+        elif isinstance(news.value, Suggestion):
             self._answers.put(news.value)
+        elif news.error is not None:
+            self._refused(getattr(news.error, "code", "protocol"), str(news.error))
+
+    def _refused(self, code: str, text: str) -> None:
+        self.refusals[code] += 1
+        if code != "stale":
+            self.complaint = text

@@ -37,6 +37,11 @@ def continue_file(source: Path, target: Path, settings: Settings, model: Model) 
     paths = [target]
     if settings.candidates > 1:
         paths += [target.with_name(f"{target.stem}.{i}{target.suffix}") for i in range(1, settings.candidates + 1)]
+    for path in paths:
+        if path.resolve() == source.resolve() and path != target:
+            raise UsageError(
+                f"candidate file {path} would overwrite the input: choose another name for -o, or --candidates 1"
+            )
     files = [append_notes(file, flatten(candidate.bars, start)) for candidate in made.candidates]
     for path, content in zip(paths, [files[0], *files] if settings.candidates > 1 else files, strict=True):
         save_midi(content, path)

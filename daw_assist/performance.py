@@ -280,6 +280,9 @@ class Performance:
             "ready_from_bar": ready.first_bar if ready else None, "candidate": self.policy.index,
             "armed": self.policy.armed, "playing": self.playing is not None and self.player.is_playing,
             "sounding": len(figures.sounding), "sent": figures.sent, "late_dropped": figures.late_dropped,
-            "late_p99_ms": round(figures.late_p99_ms, 3), "late_max_ms": round(figures.late_max_ms, 3), "port": figures.state,
-            "counters": {**self.counters, **self.policy.counters}, "transport": dict(self.transport.counters()),
+            "refused": figures.refused, "lost": figures.lost, "failures": figures.failures, "sender_errors": figures.errors,
+            "why": getattr(self.transport, "reason", "our own clock"), "port": figures.state,
+            "late_p99_ms": round(figures.late_p99_ms, 3), "late_max_ms": round(figures.late_max_ms, 3),
+            "counters": {**self.counters, **self.policy.counters, **self.listener.counters()},
+            "transport": dict(self.transport.counters()),
         }  # fmt: skip

@@ -38,7 +38,7 @@ DATA = {
     "JS Fake Chorales, Omar Peracha": "CC BY 4.0", "Groove MIDI Dataset, Google LLC": "CC BY 4.0",
     "Freedoom": "BSD-3-Clause", "Simutrans": "Artistic-1.0",
 }  # fmt: skip
-"""What the shipped weights learnt from, with licences: goes into every manifest."""
+"""What weights learn from by `make corpora`, with licences; a checkpoint whose story says otherwise is believed."""
 
 
 class _Graph:
@@ -182,8 +182,9 @@ def export_folder(source: Path, out: Path, name: str, precision: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.onnx").write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
+    licence, learnt = story.pop("licence", "CC-BY-4.0"), story.pop("data", DATA)
     told = manifest.Manifest(
-        folder.name, "model.onnx", digest, precision, story["vocab_sha256"], spec, OPSET, "CC-BY-4.0", DATA, story
+        folder.name, "model.onnx", digest, precision, story["vocab_sha256"], spec, OPSET, licence, learnt, story
     )
     manifest.write(folder, told)
     return folder

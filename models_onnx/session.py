@@ -42,6 +42,8 @@ class DecoderSession:
             )
         self._session = self._open(graph, provider, threads)
         self.provider = "cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu"
+        if provider == "cuda" and self.provider != "cuda":
+            raise ModelError("CUDA was asked for and cannot be had: pip install 'daw-assist[cuda]', or --provider auto")
         self.ids: list[int] = []
         self._rows: list[Row] = []
         kind = np.float16 if manifest.precision == "fp16" else np.float32

@@ -3,7 +3,7 @@
 
 For each file: its last two bars and the four new ones of the best candidate, as a piano roll, and a few plain facts:
 notes a bar before and after, share of new pitches that stand in the last eight bars' scale, whether bars are copied.
-Remarks written by hand under "Heard:" are kept when the file is written again.
+Remarks written by hand under "Read:" are kept when the file is written again.
 """
 
 from __future__ import annotations
@@ -47,13 +47,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     old = args.out.read_text(encoding="utf-8") if args.out.exists() else ""
-    remarks = dict(re.findall(r"^## (.+?)$.*?^Heard: (.*?)$", old, re.MULTILINE | re.DOTALL))
+    remarks = dict(re.findall(r"^## (.+?)$.*?^Read: (.*?)$", old, re.MULTILINE | re.DOTALL))
     model = LoadedModel(args.model)
     parts = [
         "# Read bar by bar", "",
         f"`scripts/listen.py`, model {model.name} (SHA-256 {model.sha256[:12]}), seed {args.seed}, 3 candidates, the first shown.",
-        "None of these files is in the training mix. The first two bars are the last ones that were heard, then come four new",
-        "ones. A character is a 16th: `#` begins, `=` holds. They were read, and facts were counted; no ear has judged them yet.",
+        "The files were chosen by hand from what the model never saw (its test split, or benchmarks). The first two bars are",
+        "the last ones that were heard, then come four new ones. A character is a 16th: `#` begins, `=` holds. Remarks are from",
+        "reading the notes; no ear has judged them yet.",
     ]  # fmt: skip
     for path in args.files:
         bars = to_song(load_midi(path), path.name).bars()[:24]
@@ -64,7 +65,7 @@ def main() -> None:
             f"{bars[-1].metre}, {len(bars)} bars heard. {facts(bars, best.bars)}. {best.nats_per_note:.2f} nats a note."
         )
         remark = remarks.get(path.stem, "-")
-        parts += ["", f"## {path.stem}", "", told, "", "```", *roll, "```", "", f"Heard: {remark}"]
+        parts += ["", f"## {path.stem}", "", told, "", "```", *roll, "```", "", f"Read: {remark}"]
     args.out.write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 

@@ -49,7 +49,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tiny.npz"
         checkpoint.save(
-            path, spec, random_weights(spec), {"vocab_sha256": vocab_hash(), "note": "random weights, for tests"}
+            path,
+            spec,
+            random_weights(spec),
+            {"vocab_sha256": vocab_hash(), "note": "random weights, for tests", "licence": "CC0-1.0", "data": {}},
         )
         for precision in ("fp32", "int8"):
             export_folder(path, FILES, "tiny", precision)

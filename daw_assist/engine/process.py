@@ -304,11 +304,17 @@ class EngineProcess:
 
 
 def _fresh_folder(wanted: Path | None) -> Path:
-    """An empty folder of mode 0700; what a killed server left in the wanted one is removed."""
+    """An empty folder of mode 0700; the sockets and the log that a killed server left in the wanted one are removed.
+
+    Nothing else ever is: a folder that holds other files is refused.
+    """
     base = tempfile.gettempdir()
     try:
         if wanted is not None:
-            shutil.rmtree(wanted, ignore_errors=True)
+            if wanted.is_dir() and not wanted.is_symlink():
+                for left in (*wanted.glob("*.sock"), wanted / "engine.log"):
+                    left.unlink(missing_ok=True)
+                wanted.rmdir()
             wanted.mkdir(mode=0o700)
             return wanted
         # A socket's path may have 104 bytes on macOS.

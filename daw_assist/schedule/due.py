@@ -89,7 +89,7 @@ class DueQueue:
     @property
     def sounding(self) -> dict[Key, int]:
         """What sounds now, with its tag (a copy)."""
-        return {key: note.tag for key, note in self._sounding.items()}
+        return {key: note.tag for key, note in self._sounding.copy().items()}
 
     @property
     def silent(self) -> bool:

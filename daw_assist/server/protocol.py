@@ -193,12 +193,12 @@ REQUESTS: Mapping[str, Spec] = {
         Spec("cancel", CancelRequest, Done, "Give up this client's requests up to an epoch."),
         Spec("live_status", LiveStatusRequest, Done, "The live process says how it is."),
         Spec("accept", AcceptRequest, Done, "Play the candidate shown, from the next bar line."),
-        Spec("reject", Nothing, Done, "Throw the candidates away and make others."),
+        Spec("reject", Nothing, Done, "Throw the candidates away, end what plays of them, and make others."),
         Spec("next", Nothing, Done, "Show the next candidate."),
         Spec("previous", Nothing, Done, "Show the previous candidate."),
         Spec("panic", Nothing, Done, "Silence everything now."),
-        Spec("stop_playing", Nothing, Done, "End what the assistant plays, at the bar line."),
-        Spec("undo", Nothing, Done, "Take the last accept back."),
+        Spec("stop_playing", Nothing, Done, "End what the assistant plays, now."),
+        Spec("undo", Nothing, Done, "Take the last accept back: end what plays, or play nothing at the bar line."),
         Spec("shutdown", Nothing, Done, "End the server and its engine."),
     )
 }

@@ -21,5 +21,7 @@ def faults(candidate: Candidate, context: Sequence[Bar]) -> int:
 
 
 def ranked(candidates: Sequence[Candidate], context: Sequence[Bar]) -> tuple[Candidate, ...]:
-    """Best first: fewest faults, then least surprise a note."""
-    return tuple(sorted(candidates, key=lambda c: (faults(c, context), c.nats_per_note)))
+    """Best first: silent ones last, then fewest faults, then least surprise a note (which a silent one has none of)."""
+    return tuple(
+        sorted(candidates, key=lambda c: (not any(b.notes for b in c.bars), faults(c, context), c.nats_per_note))
+    )

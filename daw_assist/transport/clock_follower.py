@@ -25,11 +25,11 @@ class ClockFollower:
     """A `Transport` led by MIDI clock. Threads: one (the music thread feeds, polls and reads).
 
     `hint_bpm`: tempo assumed until pulses say otherwise. `spp_unit`: pulses a song position counts; 6, but Ardour up
-    to 7.3 sends single pulses (1). `reason` says in words why it stands or runs.
+    to 7.3 sends single pulses (1). `lossless`: see `PulseLine`. `reason` says in words why it stands or runs.
     """
 
-    def __init__(self, hint_bpm: float = 120.0, spp_unit: int = 6) -> None:
-        self._line = PulseLine(ns_per_tick(hint_bpm))
+    def __init__(self, hint_bpm: float = 120.0, spp_unit: int = 6, lossless: bool = False) -> None:
+        self._line = PulseLine(ns_per_tick(hint_bpm), lossless)
         self._spp_unit = spp_unit
         self._wrap = 16384 * spp_unit
         self._offset = 0  # tick of the song minus number of the pulse
@@ -56,6 +56,7 @@ class ClockFollower:
         return {
             **self._counts,
             "inserted": line.inserted,
+            "stalls": line.stalls,
             "tempo_changes": line.tempo_changes,
         }
 

@@ -1,8 +1,8 @@
 """Tempo and phase from clock pulses that come late, in bursts, or not at all.
 
-Convention: the line goes through the *mean* of the pulses. A pulse can only come late, never early, so the line lies
-behind the sender's own time by the mean lateness of the way here (half an audio period where input is stamped by
-period). That is a constant; who wants it gone takes it off the output, where the latency of the sound is known too.
+Convention: the line goes through the *mean* of the pulses, so it lies off the sender's own time by the mean of what the
+way here adds or takes: RtMidi on JACK stamps a pulse by its period, up to one period early for a sender that writes it
+sample-exactly, and plays ours at the start of the next; measured end to end the two cancel to within a period.
 """
 
 from __future__ import annotations
@@ -48,10 +48,15 @@ class PulseLine:
 
     `last` is the number of the newest pulse. Numbers only count pulses; which tick of the song one is, is the
     follower's affair, so a jump leaves the line alone.
+
+    `lossless`: the way here loses nothing (ports inside one machine), so pulses that all come later than the line mean
+    that their sender stood still for a while, as a DAW does whose audio missed its time: the count and the tempo hold,
+    the phase begins anew.
     """
 
-    def __init__(self, interval_ns: float) -> None:
-        self.inserted = self.tempo_changes = 0
+    def __init__(self, interval_ns: float, lossless: bool = False) -> None:
+        self.inserted = self.tempo_changes = self.stalls = 0
+        self._lossless = lossless
         self.last = -1
         self._long, self._short = SlidingFit(LONG), SlidingFit(SHORT)
         self._doubtful: list[int] = []
@@ -93,18 +98,24 @@ class PulseLine:
         """Take a pulse that came at host time `at` (ns)."""
         if self._doubtful:
             self._doubtful.append(at)
-            self.last = max(self.last, round(self.number_at(at)))
+            self.last = self._guess(at)
             if len(self._doubtful) >= self._patience:
                 self.settle()
         elif self._is_trusted and abs(self.number_at(at) - self.last - 1) > DOUBT:
             self._counted = self.last
             self._doubtful.append(at)
-            self.last = max(self.last, round(self.number_at(at)))
+            self.last = self._guess(at)
         else:
             self.last += 1
             self._take(self.last, at)
             self._bootstrap()
             self._draw()
+
+    def _guess(self, at: int) -> int:
+        """Number of a doubtful pulse until it is judged."""
+        if self._lossless:
+            return self._counted + len(self._doubtful)
+        return max(self.last, round(self.number_at(at)))
 
     def skip(self, pulses: int) -> None:
         """Go on after a silence in which this many pulses must have been lost."""
@@ -129,6 +140,11 @@ class PulseLine:
             self._hint_weight = 0.0
             self._refill([pulse for pulse in self._long.pulses if pulse[0] >= story.number])
             shifts: tuple[int, ...] = (0,) * len(pulses)
+        elif self._lossless and any(story.by):
+            self.stalls += 1
+            self._hint, self._hint_weight = self._interval, LEARNT_WEIGHT
+            self._refill([])
+            shifts = (0,) * len(pulses)
         else:
             shifts = story.by
             self._declare(shifts[-1])
@@ -180,7 +196,7 @@ class PulseLine:
         A gap over 1.5 of the usual one counts as more than one pulse if the line then fits beyond comparison better.
         """
         pulses = list(self._long.pulses)
-        if not 3 <= len(pulses) < SHORT or self._hint_weight > HINT_WEIGHT or self._is_trusted:
+        if self._lossless or not 3 <= len(pulses) < SHORT or self._hint_weight > HINT_WEIGHT or self._is_trusted:
             return
         gaps = [later - earlier for (_, earlier), (_, later) in pairwise(pulses)]
         usual = max(median_low(gaps), SHORTEST_GAP_NS)

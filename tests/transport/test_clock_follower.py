@@ -405,3 +405,20 @@ def test_bars_of_any_metre_are_counted(metre: Metre) -> None:
         middle = HostNs(round(sender.at + metre.bar_ticks / 2 * ns_per_tick(100)))
         sender.pulses(metre.bar_ticks, 100)
         assert grid.bar_at(sender.follower.tick_at(middle)).index == bar
+
+
+def test_on_a_way_that_loses_nothing_a_sender_that_stood_still_keeps_its_count_and_gets_a_new_phase() -> None:
+    interval, stall = 20_833_333, 47_000_000
+    lossy, lossless = ClockFollower(), ClockFollower(lossless=True)
+    at = 0
+    for pulse in range(24 * 8):
+        at += interval + (stall if pulse == 100 else 0)
+        for follower in (lossy, lossless):
+            if pulse == 0:
+                follower.feed(bytes([0xFA]), HostNs(at))
+            follower.feed(bytes([0xF8]), HostNs(at))
+    assert abs(lossless.tick_at(HostNs(at)) - (24 * 8 - 1)) < 0.15
+    assert lossless.counters()["stalls"] == 1
+    assert lossless.counters()["inserted"] == 0
+    assert abs(lossless.bpm - 120) < 0.5
+    assert lossy.counters()["inserted"] > 0
