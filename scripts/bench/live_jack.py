@@ -27,10 +27,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from record import append, provenance  # noqa: E402 - beside this file
-
 from daw_assist.music.metre import parse_metre  # noqa: E402
 from models_onnx import manifest  # noqa: E402
+from models_onnx.record import append, provenance  # noqa: E402 - after the path to the rig
 from tests.jackdaw import STOP, JackDaw, Note, Run, Timed  # noqa: E402
 from tests.jackrig import JackRig, can_run_real_time  # noqa: E402
 from tests.liverig import LiveRig, Plan, explained, hanging, note_ons, until  # noqa: E402

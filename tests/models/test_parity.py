@@ -19,17 +19,22 @@ IDS = np.random.default_rng(5).integers(0, 590, 256).tolist()
 MAX_ERROR = 1e-3
 
 
-def test_teacher_forced_logits_agree(open_model: Open) -> None:
-    network = network_of("tiny-fp32")
+BOTH = pytest.mark.parametrize("name", ["tiny-fp32", "small-fp32"])
+
+
+@BOTH
+def test_teacher_forced_logits_agree(open_model: Open, name: str) -> None:
+    network = network_of(name)
     with torch.inference_mode():
         expected = network(torch.from_numpy(rows_of(network.spec, np.array([IDS]))))[0].numpy()
-    found = open_model("tiny-fp32").append(IDS)
+    found = open_model(name).append(IDS)
     assert expected.std() > 0.1
     assert np.abs(found - expected).max() <= MAX_ERROR
 
 
-def test_logits_of_steps_on_the_cache_agree(open_model: Open) -> None:
-    session, eager = open_model("tiny-fp32"), Eager("tiny-fp32", 1)
+@BOTH
+def test_logits_of_steps_on_the_cache_agree(open_model: Open, name: str) -> None:
+    session, eager = open_model(name), Eager(name, 1)
     start = 56
     assert np.abs(session.append(IDS[:start])[-1] - eager.prefill(IDS[:start])).max() <= MAX_ERROR
     for token in IDS[start:]:
