@@ -9,7 +9,7 @@ import pytest
 from daw_assist.tokens.vocab import BAR, BOS, FIRST, Kind, style_id
 from models_onnx.evaluate.compare import PARTS_OF_A_NOTE, Scored, figures, interval, spent
 from models_onnx.evaluate.pieces import EncodedPiece, count_notes
-from scripts.bench.record import append, machine, provenance
+from models_onnx.record import append, machine, provenance
 
 
 def piece(group: str, notes: int) -> EncodedPiece:
