@@ -7,7 +7,7 @@ CORPORA ?= work/corpora
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live test check fix bench corpora train evaluate size clean
+.PHONY: help demo live test check fix bench corpora train evaluate story size clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ train: $(VENV)/.dev ## train the small model on CORPORA (hours; goes on where it
 
 evaluate: $(VENV)/.dev ## held-out nats a note, model against n-gram, one line added to benchmarks/results/heldout.jsonl
 	$(BIN)/python scripts/evaluate.py $(CORPORA) --model small-int8 --work work/evaluate --out benchmarks/results/heldout.jsonl
+
+story: $(VENV)/.dev ## compose, prepare, train, export, evaluate, continue: everything small (minutes; needs the train extra)
+	$(BIN)/python scripts/whole_story.py
 
 size: ## lines by part, and the weights
 	@for part in daw_assist plugin_host models_onnx scripts tests; do \

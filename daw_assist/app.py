@@ -75,12 +75,30 @@ def run_continue(
     from daw_assist.offline import checked, continue_file
 
     checked(settings)
-    told = continue_file(source, target, settings, LoadedModel(model, provider, threads))
+    return _told(continue_file(source, target, settings, LoadedModel(model, provider, threads)), as_json)
+
+
+def run_fill(args: argparse.Namespace, settings: Settings) -> int:
+    """`fill`: as `continue`, between bars."""
+    from daw_assist.engine.worker import LoadedModel
+    from daw_assist.offline import checked, fill_file
+
+    checked(settings)
+    model = LoadedModel(args.model, args.provider, args.threads)
+    return _told(fill_file(args.source, args.out, (args.first, args.last), args.lock, settings, model), args.json)
+
+
+def _told(told: dict[str, Any], as_json: bool) -> int:
+    """What was done, for people or for programs."""
     if as_json:
         print(json.dumps(told))
-    else:
-        bars = told["candidates"][0]["bars"]
-        print(f"{told['file']}: bars {bars[0]}-{bars[1]} are new (seed {told['seed']}, {told['model']})")
+        return 0
+    best = told["candidates"][0]
+    first, last = best["bars"]
+    which = f"bar {first} is" if first == last else f"bars {first}-{last} are"
+    print(f"{told['file']}: {which} new (seed {told['seed']}, {told['model']})")
+    if best["faults"]:
+        print(f"the best of {len(told['candidates'])} has faults: {'; '.join(best['faults'])}", file=sys.stderr)
     return 0
 
 

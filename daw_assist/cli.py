@@ -7,11 +7,13 @@ import logging
 import secrets
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from daw_assist import app, demo
 from daw_assist.errors import DawAssistError, UsageError
 from daw_assist.music.metre import parse_metre
+from daw_assist.music.parts import PART_NAMES
 from daw_assist.suggest.suggestion import Settings
 from models_onnx.manifest import ModelError as ModelFault
 
@@ -53,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     _live(commands)
     _server(commands)
     _continue(commands)
+    _fill(commands)
     _models(commands)
     return parser
 
@@ -63,9 +66,10 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=0, help="cores for the model (0: one)")
 
 
-def _settings_options(parser: argparse.ArgumentParser) -> None:
+def _settings_options(parser: argparse.ArgumentParser, bars: bool = True) -> None:
     usual = Settings()
-    parser.add_argument("--bars", type=int, default=usual.bars, help="bars to make, 1..16 (default %(default)s)")
+    if bars:
+        parser.add_argument("--bars", type=int, default=usual.bars, help="bars to make, 1..16 (default %(default)s)")
     parser.add_argument("--candidates", type=int, default=usual.candidates, help="how many, 1..8 (default %(default)s)")
     parser.add_argument("--seed", type=int, help="the same seed gives the same notes (default: a new one, told)")
     parser.add_argument(
@@ -75,11 +79,23 @@ def _settings_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--style", help="e.g. song, dance, piano, rock")
     parser.add_argument("--key", help='scale lock, e.g. "G" or "F# minor"')
     parser.add_argument("--density", type=int, help="0 empty .. 7 very dense")
+    parser.add_argument("--polyphony", type=int, help="1 a single line .. 7 five voices and more")
+    parser.add_argument("--register", type=int, help="0 lowest .. 7 highest")
+    parser.add_argument("--loudness", type=int, help="0 softest .. 7 loudest")
+    parser.add_argument("--syncopation", type=int, help="0 on the beat .. 7")
+    parser.add_argument("--similarity", type=float, help="0 away from the given music .. 1 its motifs over and over")
+    parser.add_argument("--parts", nargs="+", metavar="PART", help=f"who may play: {', '.join(PART_NAMES)}")
 
 
 def _settings(args: argparse.Namespace) -> Settings:
     seed = secrets.randbelow(2**31) if args.seed is None else args.seed
-    return Settings(args.bars, args.candidates, seed, args.temperature, args.top_p, args.style, args.key, args.density)
+    # A file tells its own tempo, a live session its clock's; `fill` has its bars from the range.
+    asked = {
+        field.name: getattr(args, field.name)
+        for field in fields(Settings)
+        if field.name in args and field.name != "bpm"
+    }
+    return Settings(**asked | {"seed": seed, "parts": tuple(args.parts) if args.parts else None})
 
 
 def _continue(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -92,6 +108,21 @@ def _continue(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.set_defaults(
         run=lambda a: app.run_continue(a.source, a.out, _settings(a), a.model, a.provider, a.threads, a.json)
     )
+
+
+def _fill(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("fill", help="a .mid in, the same with new music in some of its bars out")
+    parser.add_argument("source", type=Path, metavar="IN.mid")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.mid")
+    parser.add_argument(
+        "--from", dest="first", type=int, required=True, metavar="BAR", help="first bar, counted from 1"
+    )
+    parser.add_argument("--to", dest="last", type=int, required=True, metavar="BAR", help="last bar, included")
+    parser.add_argument("--lock", nargs="+", default=[], metavar="PART", help="parts that stay as they are")
+    parser.add_argument("--json", action="store_true", help="print what was done as JSON on stdout")
+    _settings_options(parser, bars=False)
+    _model_options(parser)
+    parser.set_defaults(run=lambda a: app.run_fill(a, _settings(a)))
 
 
 def _demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

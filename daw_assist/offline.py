@@ -1,19 +1,23 @@
-"""The path on files: a .mid in, the next bars out, without processes or ports."""
+"""The path on files: a .mid in, the next bars or other bars out, without processes or ports."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from daw_assist.errors import UsageError
-from daw_assist.midi.file import append_notes, load_midi, save_midi, to_song
-from daw_assist.music.bars import flatten
+from daw_assist.midi.file import MidiFile, append_notes, load_midi, replace_notes, save_midi, to_song
+from daw_assist.midi.smf import TEMPO, marks
+from daw_assist.music.bars import Bar, Song, flatten
+from daw_assist.music.notes import Note
+from daw_assist.music.parts import PART_NAMES, Part
 from daw_assist.music.time import Ticks
-from daw_assist.pipeline import Model, suggest
+from daw_assist.pipeline import MAX_AFTER, NEAR_BARS, Model, check_range, fill, opened, suggest
 from daw_assist.suggest.suggestion import Candidate, Settings, Suggestion
-from daw_assist.tokens.asked import fault_of
+from daw_assist.tokens.asked import BPM_RANGE, fault_of, fault_of_parts
 
 
 def checked(settings: Settings) -> Settings:
@@ -27,42 +31,140 @@ def checked(settings: Settings) -> Settings:
 def continue_file(source: Path, target: Path, settings: Settings, model: Model) -> dict[str, Any]:
     """Write the input followed by the best candidate to `target`, and all of them beside it; what was done, as JSON values."""
     checked(settings)
+    file, song, bars = _read(source)
+    start = Ticks(sum(bar.length for bar in bars))
+    paths = _paths(source, target, settings)
+    made = suggest(bars, _with_tempo(settings, file, song, start), model)
+    files = [append_notes(file, flatten(candidate.bars, start)) for candidate in made.candidates]
+    _save(files, target, paths)
+    counts = [(_size(candidate), 0) for candidate in made.candidates]
+    return report(made, counts, [str(path) for path in paths], str(target))
+
+
+def fill_file(
+    source: Path, target: Path, span: tuple[int, int], lock: Sequence[str], settings: Settings, model: Model
+) -> dict[str, Any]:
+    """Write the input with new music in the bars of `span` (counted from 1, both included) as `continue_file` does.
+
+    Notes that start in these bars go, but for those of the parts in `lock`; every other event of the file stays as it is.
+    """
+    checked(settings)
+    file, song, bars = _read(source)
+    first, last = span[0] - 1, span[1] - 1
+    check_range(len(bars), first, last)
+    locked = _locked(lock, song, settings, source.name)
+    start = Ticks(sum(bar.length for bar in bars[:first]))
+    end = start + sum(bar.length for bar in bars[first : last + 1])
+    paths = _paths(source, target, settings)
+    left = opened(bars, first, last, lambda note: note.part in locked)
+    settings = _with_tempo(settings, file, song, start)
+    settings = replace(settings, parts=settings.parts or _players(bars, first, last, locked, source.name))
+    made = fill(left, first, last, settings, model)
+    kept = Counter(flatten(left[first : last + 1], start))
+
+    def goes(note: Note) -> bool:
+        return start <= note.onset < end and note.part not in locked
+
+    files, counts = [], []
+    for candidate in made.candidates:
+        new = Counter(flatten(candidate.bars, start)) - kept
+        done = replace_notes(file, goes, sorted(new.elements()))
+        files.append(done.file)
+        counts.append((done.put_in, done.taken_out))
+    _save(files, target, paths)
+    return report(made, counts, [str(path) for path in paths], str(target)) | {
+        "locked": [p.name.lower() for p in locked]
+    }
+
+
+def _read(source: Path) -> tuple[MidiFile, Song, tuple[Bar, ...]]:
     file = load_midi(source)
     song = to_song(file, source.name)
     bars = song.bars()
     if not bars:
-        raise UsageError(f"{source.name}: there is no note in it, so there is nothing to continue")
-    made = suggest(bars, settings, model)
-    start = Ticks(sum(bar.length for bar in bars))
-    paths = [target]
-    if settings.candidates > 1:
-        paths += [target.with_name(f"{target.stem}.{i}{target.suffix}") for i in range(1, settings.candidates + 1)]
+        raise UsageError(f"{source.name}: there is no note in it, so there is nothing to go on from")
+    return file, song, bars
+
+
+def _with_tempo(settings: Settings, file: MidiFile, song: Song, at: Ticks) -> Settings:
+    """The model is told the tempo that holds there, unless the composer told one or nobody wrote one."""
+    bpm = round(song.tempo.bpm_at(at), 3)
+    if settings.bpm is not None or not marks(file, TEMPO) or not BPM_RANGE[0] <= bpm <= BPM_RANGE[1]:
+        return settings
+    return replace(settings, bpm=bpm)
+
+
+def _locked(lock: Sequence[str], song: Song, settings: Settings, name: str) -> list[Part]:
+    """The parts to keep; `UsageError` for one that is none, does not play in the file, or is to play anew."""
+    fault = fault_of_parts(lock)
+    if fault is not None:
+        raise UsageError(fault)
+    locked = sorted({Part[word.upper()] for word in lock})
+    there = sorted({note.part for note in song.notes})
+    for part in locked:
+        word = PART_NAMES[part]
+        if part not in there:
+            names = ", ".join(PART_NAMES[found] for found in there)
+            raise UsageError(f"{word} cannot be locked: it does not play in {name}; there are {names}")
+        if word in (settings.parts or ()):
+            raise UsageError(f"{word} is locked and is to play: leave it out of --lock or of --parts")
+    return locked
+
+
+def _players(bars: Sequence[Bar], first: int, last: int, locked: Sequence[Part], name: str) -> tuple[str, ...]:
+    """Who plays in the bars and is not locked, else who plays around them, else anywhere."""
+    near = bars[max(0, first - NEAR_BARS) : last + 1 + MAX_AFTER]
+    for span in (bars[first : last + 1], near, bars):
+        found = {note.part for bar in span for note in bar.notes} - set(locked)
+        if found:
+            return tuple(PART_NAMES[part] for part in sorted(found))
+    raise UsageError(
+        f"every part of {name} is locked, so there is nothing to fill: name one with --parts, or lock fewer"
+    )
+
+
+def _paths(source: Path, target: Path, settings: Settings) -> list[Path]:
+    """Where the candidates go: the one to `target`, several beside it with numbers."""
+    if settings.candidates == 1:
+        return [target]
+    paths = [target.with_name(f"{target.stem}.{i}{target.suffix}") for i in range(1, settings.candidates + 1)]
     for path in paths:
-        if path.resolve() == source.resolve() and path != target:
+        if path.resolve() == source.resolve():
             raise UsageError(
                 f"candidate file {path} would overwrite the input: choose another name for -o, or --candidates 1"
             )
-    files = [append_notes(file, flatten(candidate.bars, start)) for candidate in made.candidates]
-    for path, content in zip(paths, [files[0], *files] if settings.candidates > 1 else files, strict=True):
-        save_midi(content, path)
-    return report(made, len(bars), [str(path) for path in (paths[1:] or paths)], str(target))
+    return paths
 
 
-def report(made: Suggestion, heard: int, files: Sequence[str], best: str) -> dict[str, Any]:
-    """The JSON object of `--json`. Resemblance to the corpus is not measured yet, and says so."""
+def _save(files: Sequence[MidiFile], target: Path, paths: Sequence[Path]) -> None:
+    """The best under the target's own name, and each under its own."""
+    save_midi(files[0], target)
+    for path, file in zip(paths, files, strict=True):
+        if path != target:
+            save_midi(file, path)
+
+
+def _size(candidate: Candidate) -> int:
+    return sum(len(bar.notes) for bar in candidate.bars)
+
+
+def report(made: Suggestion, counts: Sequence[tuple[int, int]], files: Sequence[str], best: str) -> dict[str, Any]:
+    """The JSON object of `--json`; `counts`: notes put in and taken out, by candidate.
+
+    Resemblance to the corpus is not measured yet, and says so.
+    """
     origin = made.provenance
+    bars = [made.first_bar + 1, made.first_bar + origin.settings.bars]
     return {
         "file": best, "seed": origin.settings.seed, "model": origin.model, "sha256": origin.sha256,
         "provider": origin.provider, "settings": asdict(origin.settings), "heard_bars": origin.heard_bars,
         "heard_tokens": origin.heard_tokens,
-        "candidates": [_told(c, heard, name) for c, name in zip(made.candidates, files, strict=True)],
+        "candidates": [
+            {
+                "file": name, "bars": bars, "notes": new, "removed": gone, "seed": candidate.seed,
+                "nats_per_note": candidate.nats_per_note, "faults": list(candidate.faults), "originality": None,
+            }
+            for candidate, (new, gone), name in zip(made.candidates, counts, files, strict=True)
+        ],
         "milliseconds": origin.milliseconds,
-    }  # fmt: skip
-
-
-def _told(candidate: Candidate, heard: int, name: str) -> dict[str, Any]:
-    count = sum(len(bar.notes) for bar in candidate.bars)
-    return {
-        "file": name, "bars": [heard + 1, heard + len(candidate.bars)], "notes": count, "seed": candidate.seed,
-        "nats_per_note": candidate.nats_per_note, "originality": None,
     }  # fmt: skip

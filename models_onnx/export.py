@@ -3,11 +3,12 @@
     rows -> embeddings, summed -> [norm -> qkv -> GroupQueryAttention -> out -> add+norm -> up -> GELU -> down -> add] x layers
         -> norm -> logits
 
-One graph serves prefill and decode. Inputs: `rows` (1, length, row_width) int64 (see the module of that name), `past` (1,)
-int32 = total length - 1, `total` () int32,
-and per layer `key_i`, `value_i` (1, kv_heads, context, head_dim). Outputs: `logits` (1, length, vocab) and the same
-caches, which the caller binds to the same memory (`com.microsoft::GroupQueryAttention` then writes in place). Rotary
-positions are applied inside the attention node. Rewinding is lowering `past` and `total`.
+One graph serves prefill and decode. Inputs: `rows` (batch, length, row_width) int64 (see the module of that name),
+`past` (batch,) int32 = length of each row - 1, `total` () int32 = the longest length,
+and per layer `key_i`, `value_i` (batch, kv_heads, context, head_dim). Outputs: `logits` (batch, length, vocab) and the
+same caches, which the caller binds to the same memory (`com.microsoft::GroupQueryAttention` then writes in place). Rotary
+positions are applied inside the attention node. Rewinding is lowering `past` and `total`. Several rows may have several
+lengths, but only a single row may take more than one token behind what its cache holds (a limit of that node).
 
 Precisions: `fp32`; `int8` = 8-bit block-quantised weights (MatMulNBits, block 32, symmetric, accuracy level 4) with a
 float embedding; `fp16` has the same inputs and outputs in half precision, for CUDA.
@@ -136,16 +137,16 @@ def build(spec: ModelSpec, weights: Weights, precision: str) -> ModelProto:
 
 
 def _assemble(spec: ModelSpec, g: _Graph, kind: int) -> ModelProto:
-    cache = [1, spec.kv_heads, spec.context, spec.head_dim]
+    cache: list[str | int | None] = ["batch", spec.kv_heads, spec.context, spec.head_dim]
     names = [f"{what}_{i}" for i in range(spec.layers) for what in ("key", "value")]
     inputs = [
-        helper.make_tensor_value_info("rows", TensorProto.INT64, [1, "length", spec.row_width]),
-        helper.make_tensor_value_info("past", TensorProto.INT32, [1]),
+        helper.make_tensor_value_info("rows", TensorProto.INT64, ["batch", "length", spec.row_width]),
+        helper.make_tensor_value_info("past", TensorProto.INT32, ["batch"]),
         helper.make_tensor_value_info("total", TensorProto.INT32, []),
         *(helper.make_tensor_value_info(name, kind, cache) for name in names),
     ]
     outputs = [
-        helper.make_tensor_value_info("logits", kind, [1, "length", spec.vocab_size]),
+        helper.make_tensor_value_info("logits", kind, ["batch", "length", spec.vocab_size]),
         *(helper.make_tensor_value_info("new_" + name, kind, cache) for name in names),
     ]
     graph = helper.make_graph(g.nodes, "continuation", inputs, outputs, g.weights)
@@ -162,11 +163,19 @@ def _rotary(spec: ModelSpec) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]
 
 
 def check(model: ModelProto) -> None:
-    """Structure of the standard nodes, and no data outside the file."""
-    checker.check_model(model)
+    """Structure of the standard nodes, the operators that `session` counts on, and no data outside the file.
+
+    Errors: ValueError or `onnx.checker.ValidationError`.
+    """
     for tensor in model.graph.initializer:
         if tensor.data_location == TensorProto.EXTERNAL:
-            raise ValueError(f"{tensor.name} is stored outside the model file")
+            raise ValueError(f"{tensor.name} is stored outside the model file: keep all weights inside")
+    checker.check_model(model)
+    opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
+    if opset < OPSET:
+        raise ValueError(f"the graph is of opset {opset}: RMSNormalization needs {OPSET} or newer")
+    if not any(node.op_type == "GroupQueryAttention" and node.domain == MICROSOFT for node in model.graph.node):
+        raise ValueError("the graph has no GroupQueryAttention: without it the cache is not written in place")
 
 
 def export_folder(source: Path, out: Path, name: str, precision: str) -> Path:
@@ -183,8 +192,9 @@ def export_folder(source: Path, out: Path, name: str, precision: str) -> Path:
     (folder / "model.onnx").write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
     licence, learnt = story.pop("licence", "CC-BY-4.0"), story.pop("data", DATA)
+    echo = tuple(story.pop("echo", ()))
     told = manifest.Manifest(
-        folder.name, "model.onnx", digest, precision, story["vocab_sha256"], spec, OPSET, licence, learnt, story
+        folder.name, "model.onnx", digest, precision, story["vocab_sha256"], spec, OPSET, licence, learnt, story, echo
     )
     manifest.write(folder, told)
     return folder

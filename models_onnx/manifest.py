@@ -18,6 +18,7 @@ from models_onnx.spec import ModelSpec
 FILES = Path(__file__).parent / "files"
 DEFAULT_MODEL = "small-int8"
 MAX_MODEL_BYTES = 2_000_000_000
+MAX_ECHO = 64
 
 
 class ModelError(Exception):
@@ -40,6 +41,14 @@ class Manifest:
     """Corpus -> licence."""
     story: dict[str, Any]
     """How it was trained: steps, tokens, minutes, device, figures."""
+    echo: tuple[float, ...] = ()
+    """Weight of what the piece itself lets expect beside the model, by orders matched (`daw_assist.engine.echo`)."""
+
+    def __post_init__(self) -> None:
+        # JSON gives a list
+        object.__setattr__(self, "echo", tuple(float(weight) for weight in self.echo))
+        if len(self.echo) in (1, 2) or len(self.echo) > MAX_ECHO or not all(0 <= w < 1 for w in self.echo):
+            raise ValueError(f"echo is none or 3..{MAX_ECHO} weights of 0 up to 1: not {self.echo[:4]} ...")
 
     @property
     def parameters(self) -> int:

@@ -1,19 +1,18 @@
 #!/usr/bin/env python3
-"""Held-out nats a note, of a model and of n-gram models with caches, on the same ids of the same pieces.
+"""Judge a model on held-out music: one command, one JSON object, one page of tables.
 
-    scripts/evaluate.py PACKED_DIR --model small-int8 --work WORK_DIR
+    scripts/evaluate.py PACKED_DIR --model small-int8 --work WORK_DIR [--stages nats,music,...] [--midi FOLDER]
 
-Pieces of the test split are drawn by a fixed seed, the first bars of each up to --piece-notes notes, until a group
-(source; nifc-polish by style) has --notes notes. Every id after the header [BOS, style] is scored; velocities, density
-and EOS are not said. The model sees --model's own context in overlapping windows, at least half of it filled with past
-from the second window on. The n-gram models see the whole past of the piece: an advantage they are given on purpose.
-Their weights are learned on the validation split. WORK_DIR keeps the ids of the training split and the n-grams' scores.
+    nats          nats a note on held-out pieces, beside n-gram models with caches (`models_onnx.evaluate.heldout`)
+    music         what is made after held-out prompts beside what really followed: overlap areas, self-similarity,
+                  cardinality F1, degenerate outputs; beside the last bars repeated and a Markov continuator
+    originality   how much of it stands in the training split, beside the same of what really followed
+    steering      asked and obtained attributes, key lock
+    styles        asked styles, told apart by a classifier of real music
 
-    ngram_plain   one n-gram model of the corpus, mixed with one of the piece so far (`models_onnx.evaluate.plain`)
-    ngram_mix     many of both under a learned gate (`models_onnx.evaluate.ngram`)
-    model+cache   the model, mixed with the cache of ngram_plain in ngram_plain's way (--with-cache)
-
-Tables go to stderr, one JSON object to stdout, and the same object as a line to --out.
+PACKED_DIR is the folder of prepare_corpora.py; music is judged on its test split, or on the .mid files in FOLDER, so that
+anybody can judge on music that we never saw. WORK_DIR keeps what can be used again (ids of the training split, n-gram
+scores, the index of 8-grams). Tables go to stderr and to --markdown, the JSON object to stdout and as a line to --out.
 """
 
 from __future__ import annotations
@@ -23,213 +22,225 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
+from daw_assist.engine.worker import LoadedModel
+from daw_assist.suggest.suggestion import Settings
 from daw_assist.tokens.vocab import vocab_hash
-from models_onnx.evaluate import ngram, plain
-from models_onnx.evaluate.blend import Mask, Probabilities
-from models_onnx.evaluate.compare import Scored, figures, spent
-from models_onnx.evaluate.contexts import Ints, Stream
-from models_onnx.evaluate.pieces import EncodedPiece, choose, encode_piece
-from models_onnx.evaluate.token_model import InstalledModel, Nats, TokenModel
-from models_onnx.evaluate.windows import nats_of_piece
+from models_onnx import manifest
+from models_onnx.corpora.readers import read_midi_folder
+from models_onnx.evaluate import music
+from models_onnx.evaluate.continuators import ModelContinuator, RepeatLast
+from models_onnx.evaluate.heldout import NatsStage, sha256
+from models_onnx.evaluate.markov import MarkovContinuator
+from models_onnx.evaluate.originality import OriginalityIndex
+from models_onnx.evaluate.pieces import EncodedPiece, choose, choose_read
+from models_onnx.evaluate.prompts import HeldPrompt, choose_prompts, packed_pieces, read_pieces
+from models_onnx.evaluate.tables import markdown, show, tables_of
 from models_onnx.record import append, provenance
 from models_onnx.train.data import Corpus
 
 PROTOCOL = 1
-"""Raise when a change makes figures incomparable."""
+"""Raise when a change makes nats a note incomparable."""
+MUSIC_PROTOCOL = 1
+"""The same for all other figures."""
+STAGES = ("nats", "music", "originality", "steering", "styles")
 
 
-TUNED_ON = (24_000, 2000)
-"""Notes a group and a piece of the validation split that the n-grams' weights are learned from."""
+class Evaluation:
+    """One run; each stage is a method of its name that gives its part of the record."""
 
-CACHE_TUNED_ON = (6000, 2000)
-"""The same for the ten weights of model+cache; fewer, as the model has to score them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """An n-gram model; `file` begins the name of its scores in the work folder, `version` is part of their key."""
-
-    name: str
-    file: str
-    version: int
-    probabilities: Callable[..., Probabilities]
-
-
-BASELINES = (
-    Baseline("ngram_plain", "plain", plain.VERSION, plain.probabilities),
-    Baseline("ngram_mix", "ngram", ngram.VERSION, ngram.probabilities),
-)
-
-
-def sha256(path: Path) -> str:
-    """Of a file, 16 digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-
-
-def train_ids(packed: Path, work: Path) -> list[Ints]:
-    """The whole training split as ids; made once, then read from `work`."""
-    path = work / f"train-ids-{sha256(packed / 'train.npz')}-{vocab_hash()[:8]}.npz"
-    if not path.exists():
-        corpus = Corpus(packed / "train.npz")
-        quiet = not sys.stderr.isatty()
-        console = Console(stderr=True)
-        steps = track(enumerate(corpus.words), "encoding train", len(corpus.words), disable=quiet, console=console)
-        pieces = [encode_piece(corpus.read(i), words["style"]).ids for i, words in steps]
-        np.savez(path, ids=np.concatenate(pieces).astype(np.int16), lengths=[len(p) for p in pieces])
-    with np.load(path) as store:
-        return list(np.split(store["ids"], np.cumsum(store["lengths"])[:-1]))
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """Pieces of the validation split that weights are learned from, and the pieces that are scored."""
-
-    tune: list[EncodedPiece]
-    pieces: list[EncodedPiece]
+    def __init__(self, args: argparse.Namespace, console: Console) -> None:
+        self.args, self.console = args, console
+        self.songs = read_midi_folder(args.midi) if args.midi else None
+        self.test = None if args.midi else Corpus(args.packed / f"{args.split}.npz")
+        self._model: ModelContinuator | None = None
+        self._prompts: list[HeldPrompt] | None = None
+        self._made: music.Made | None = None
 
     @property
-    def stream(self) -> Stream:
-        """All of them end to end, `tune` first."""
-        return Stream.of([p.ids for p in self.tune + self.pieces])
+    def asked(self) -> Settings:
+        """What every continuation is made with."""
+        args = self.args
+        return Settings(candidates=args.candidates, seed=args.seed, temperature=args.temperature)
 
-    def tuned_on(self, stream: Stream) -> Mask:
-        """The places of `tune` that are scored."""
-        headers = np.array([p.header for p in self.tune + self.pieces])
-        mask: Mask = (stream.place >= headers[stream.piece]) & (stream.piece < len(self.tune))
-        return mask
+    @property
+    def model(self) -> ModelContinuator:
+        """Loaded when it is first needed."""
+        self._model = self._model or ModelContinuator(LoadedModel(self.args.model, "cpu", self.args.threads))
+        return self._model
 
-    def sums(self, p: Probabilities, stream: Stream) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Nats of `pieces` by part of a note, from the probability at each place."""
-        nats = list(ngram.split(-np.log(p), stream))[len(self.tune) :]
-        return np.stack([spent(piece, own) for piece, own in zip(self.pieces, nats, strict=True)])
+    @property
+    def prompts(self) -> list[HeldPrompt]:
+        """The same for all stages."""
+        if self._prompts is None:
+            pieces = packed_pieces(self.test) if self.test is not None else read_pieces(self.songs or ())
+            self._prompts = choose_prompts(pieces, self.args.prompts, self.args.seed)
+            if not self._prompts:
+                raise SystemExit("no held-out prompts: there is no piece of twelve bars with music in eight of them")
+        return self._prompts
+
+    @property
+    def made(self) -> music.Made:
+        """Every prompt continued by everyone."""
+        if self._made is None:
+            everyone = (self.model, RepeatLast(), MarkovContinuator())
+            say = self.args.say_style
+            self._made = music.make(self.prompts, everyone, self.asked, self.progress, say)
+        return self._made
+
+    def progress(self, steps: Iterable[Any], what: str, count: int) -> Iterable[Any]:
+        """A `music.Progress` on the terminal."""
+        return track(steps, what, count, console=self.console, disable=not sys.stderr.isatty())
+
+    def nats(self) -> dict[str, Any]:
+        """`seconds`, `nats_a_note`."""
+        args = self.args
+        stage = NatsStage(
+            args.packed, args.work, args.model, args.threads, args.with_cache, not args.no_ngram, args.seed
+        )
+        return stage.run(self._pieces(), str(args.midi.name if args.midi else args.split), self.console)
+
+    def _pieces(self) -> list[EncodedPiece]:
+        args = self.args
+        if self.test is None:
+            return choose_read(self.songs or (), args.notes, args.piece_notes, args.seed)
+        return choose(self.test, args.notes, args.piece_notes, args.seed)
+
+    def music(self) -> dict[str, Any]:
+        """`music`."""
+        return {"music": music.music_figures(self.prompts, self.made, self.args.seed)}
+
+    def originality(self) -> dict[str, Any]:
+        """`originality`."""
+        train = self.args.packed / "train.npz"
+        path = self.args.work / f"originality-{sha256(train)}.npz"
+        if not path.exists():
+            with self.console.status("reading 8-grams of the training split"):
+                OriginalityIndex.of_corpora([Corpus(train)]).save(path)
+        return {"originality": music.originality_figures(OriginalityIndex.load(path), self.made, self.args.seed)}
+
+    def steering(self) -> dict[str, Any]:
+        """`steering`."""
+        own = self.prompts[:: max(1, len(self.prompts) // max(1, self.args.steering_prompts))]
+        figures = music.steering_figures(self.model, own, self.asked, self.args.key_runs, self.progress)
+        return {"steering": figures}
+
+    def styles(self) -> dict[str, Any]:
+        """`styles`."""
+        train, test = (Corpus(self.args.packed / f"{split}.npz") for split in ("train", self.args.split))
+        judge = music.StyleTest.of(train, test, seed=self.args.seed)
+        runs = self.args.style_runs
+        return {"styles": music.style_figures(judge, self.model, self.prompts, self.asked, runs, self.progress)}
+
+    def about(self) -> dict[str, Any]:
+        """What was judged, with what."""
+        args = self.args
+        told: dict[str, Any] = {
+            "split": None if args.midi else args.split, "notes_a_group": args.notes, "notes_a_piece": args.piece_notes,
+            "seed": args.seed, "train_sha256": sha256(args.packed / "train.npz"), "vocab_sha256": vocab_hash()[:16],
+        }  # fmt: skip
+        if args.model:
+            own = manifest.read(manifest.find(args.model))
+            told["model"] = {
+                "name": own.name, "sha256": own.sha256, "context": own.spec.context, "story": own.story,
+            }  # fmt: skip
+        if self.songs is not None:
+            digest = hashlib.sha256("".join(f"{name} {bars!r}" for name, bars in self.songs).encode())
+            told["midi"] = {"folder": args.midi.name, "files": len(self.songs), "sha256": digest.hexdigest()[:16]}
+        if self._prompts is not None:
+            groups = sorted({p.group for p in self._prompts})
+            told["prompts"] = {group: sum(p.group == group for p in self._prompts) for group in groups}
+            told |= {
+                "music_protocol": MUSIC_PROTOCOL, "candidates": args.candidates, "temperature": args.temperature,
+                "style_said": args.say_style,
+            }  # fmt: skip
+        return told
 
 
-def ngram_sums(baseline: Baseline, packed: Path, work: Path, held: Held, console: Console) -> Scored:
-    """Nats of an n-gram model by piece; made once per training split, pieces and version of the code."""
-    key = hashlib.sha256(f"{baseline.version} {sha256(packed / 'train.npz')}".encode())
-    for piece in held.tune + held.pieces:
-        key.update(piece.ids.tobytes())
-    path = work / f"{baseline.file}-{key.hexdigest()[:16]}.npy"
-    if not path.exists():
-        with console.status("") as status:
-            started = time.monotonic()
-
-            def progress(text: str) -> None:
-                status.update(f"{baseline.name}: {text} ({time.monotonic() - started:.0f} s)")
-
-            stream = held.stream
-            train = Stream.of(train_ids(packed, work))
-            p = baseline.probabilities(train, stream, held.tuned_on(stream), progress=progress)
-        np.save(path, held.sums(p, stream))
-    return Scored(baseline.name, np.load(path))
-
-
-def model_nats(model: TokenModel, pieces: list[EncodedPiece], told: str, console: Console) -> list[Nats]:
-    """Nats of the model for each id of each piece; `told` says in the progress bar which pieces they are."""
-    steps = track(pieces, f"scoring the model, {told}", console=console, disable=not sys.stderr.isatty())
-    return [nats_of_piece(model, p, model.context // 2) for p in steps]
-
-
-def cached_sums(held: Held, nats: list[Nats]) -> Scored:
-    """The model mixed with the cache of the plain n-gram model; `nats` are the model's, of `tune` and `pieces`."""
-    stream = held.stream
-    p = plain.mixed_with(plain.cache(stream), np.exp(-np.concatenate(nats)), held.tuned_on(stream))
-    return Scored("model+cache", held.sums(p, stream))
-
-
-def show(result: dict[str, dict[str, Any]], names: list[str], console: Console) -> None:
-    """The tables: nats, then differences."""
-    table = Table(title="held-out nats a note (lower is better)")
-    for column in ("group", "pieces", "notes", *names):
-        table.add_column(column, justify="left" if column == "group" else "right")
-    for group, row in result.items():
-        cells = [f"{row[name]['micro']:.3f}" for name in names]
-        table.add_row(group, str(row["pieces"]), str(row["notes"]), *cells)
-    console.print(table)
-    pairs = list(next(iter(result.values()))["differences"])
-    if not pairs:
-        return
-    table = Table(title="paired differences in nats a note [95 %] (below zero: the first is better)")
-    for column in ("group", *pairs):
-        table.add_column(column, justify="left" if column == "group" else "right")
-    for group, row in result.items():
-        table.add_row(group, *(_difference(row["differences"][pair]) for pair in pairs))
-    console.print(table)
-
-
-def _difference(found: dict[str, Any]) -> str:
-    low, high = found.get("micro_95", (None, None))
-    span = "" if low is None else f" [{low:+.3f}, {high:+.3f}]"
-    return f"{found['micro']:+.3f}{span}"
+def parsed() -> argparse.Namespace:
+    """The command line; anything that cannot be run ends here."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("packed", type=Path, help="folder of prepare_corpora.py")
+    add("--model", help="an installed model or model folder; without it only n-grams are scored")
+    add("--stages", help=f"some of {','.join(STAGES)}; without it all (nats, where there is no model)")
+    add("--midi", type=Path, help="judge on the .mid files below this folder, not on the test split")
+    add("--work", type=Path, required=True, help="folder for what can be used again")
+    add("--out", type=Path, help="JSON Lines file to add to (benchmarks/results/heldout.jsonl)")
+    add("--markdown", type=Path, help="file for the tables (benchmarks/evaluation.md)")
+    add("--split", choices=("test", "valid"), default="test")
+    add("--seed", type=int, default=0)
+    add("--threads", type=int, default=1)
+    add("--notes", type=int, default=12_000, help="nats: notes a group")
+    add("--piece-notes", type=int, default=1500, help="nats: notes a piece")
+    add("--with-cache", action="store_true", help="nats: also score the model mixed with a cache")
+    add("--no-ngram", action="store_true", help="nats: no n-grams")
+    add("--prompts", type=int, default=500, help="music: held-out prompts")
+    add("--candidates", type=int, default=1, help="made for each prompt; the first after ranking is judged")
+    add("--temperature", type=float, default=Settings().temperature)
+    add("--say-style", action="store_true", help="tell the model the style of each prompt")
+    add("--steering-prompts", type=int, default=40, help="steering: prompts, 25 continuations each for each attribute")
+    add("--key-runs", type=int, default=1000, help="steering: continuations under a key lock")
+    add("--style-runs", type=int, default=20, help="styles: stretches for each style, from nothing and after others")
+    args = parser.parse_args()
+    args.stages = args.stages.split(",") if args.stages else list(STAGES if args.model else STAGES[:1])
+    unknown = [stage for stage in args.stages if stage not in STAGES]
+    if unknown:
+        parser.error(f"no stage {unknown[0]!r}: there are {', '.join(STAGES)}")
+    if args.with_cache and not args.model:
+        parser.error("--with-cache mixes a model with a cache: give --model too")
+    if not args.model and (args.no_ngram or args.stages != ["nats"]):
+        parser.error("nothing to judge without a model but n-grams: give --model, or ask for the stage nats alone")
+    return args
 
 
 def main() -> int:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("packed", type=Path, help="folder of prepare_corpora.py")
-    parser.add_argument("--model", help="an installed model or model folder; without it only n-grams are scored")
-    parser.add_argument("--with-cache", action="store_true", help="also score the model mixed with a cache")
-    parser.add_argument("--work", type=Path, required=True, help="folder for what can be used again")
-    parser.add_argument("--split", choices=("test", "valid"), default="test")
-    parser.add_argument("--notes", type=int, default=12_000, help="notes a group")
-    parser.add_argument("--piece-notes", type=int, default=1500)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--no-ngram", action="store_true")
-    parser.add_argument("--out", type=Path, help="JSON Lines file to add to (benchmarks/results/heldout.jsonl)")
-    args = parser.parse_args()
-    if args.with_cache and not args.model:
-        parser.error("--with-cache mixes a model with a cache: give --model too")
-    if args.no_ngram and not args.model:
-        parser.error("nothing to score: give --model, or leave out --no-ngram")
-    console = Console(stderr=True, width=None if sys.stderr.isatty() else 150)
+    args = parsed()
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else 200)
     args.work.mkdir(parents=True, exist_ok=True)
-    pieces = choose(Corpus(args.packed / f"{args.split}.npz"), args.notes, args.piece_notes, args.seed)
-    scored: list[Scored] = []
-    seconds: dict[str, float] = {}
-    started = time.monotonic()
-    record: dict[str, Any] = {"benchmark": "heldout", "protocol": PROTOCOL, **provenance()}
-    if args.model:
-        model = InstalledModel(args.model, args.threads)
-        told = model.manifest
-        record["model"] = {"name": told.name, "sha256": told.sha256, "context": model.context, "story": told.story}
-        nats = model_nats(model, pieces, args.split, console)
-        scored.append(Scored("model", np.stack([spent(p, own) for p, own in zip(pieces, nats, strict=True)])))
-        seconds["model"] = round(time.monotonic() - started, 1)
-        if args.with_cache:
-            started = time.monotonic()
-            tune = choose(Corpus(args.packed / "valid.npz"), *CACHE_TUNED_ON, args.seed)
-            scored.append(cached_sums(Held(tune, pieces), model_nats(model, tune, "valid", console) + nats))
-            seconds["model+cache"] = round(time.monotonic() - started, 1)
-    if not args.no_ngram:
-        held = Held(choose(Corpus(args.packed / "valid.npz"), *TUNED_ON, args.seed), pieces)
-        for baseline in BASELINES:
-            started = time.monotonic()
-            scored.append(ngram_sums(baseline, args.packed, args.work, held, console))
-            seconds[baseline.name] = round(time.monotonic() - started, 1)
-    names = [s.name for s in scored]
-    pairs = [(a, b) for a in names if a.startswith("model") for b in names if b.startswith("ngram")]
-    result = figures(pieces, scored, pairs)
-    record |= {
-        "split": args.split, "notes_a_group": args.notes, "notes_a_piece": args.piece_notes, "seed": args.seed,
-        "train_sha256": sha256(args.packed / "train.npz"), "vocab_sha256": vocab_hash()[:16], "seconds": seconds,
-        "nats_a_note": result,
+    run = Evaluation(args, console)
+    stages: dict[str, Callable[[], dict[str, Any]]] = {
+        "nats": run.nats, "music": run.music, "originality": run.originality, "steering": run.steering,
+        "styles": run.styles,
     }  # fmt: skip
-    show(result, names, console)
+    found: dict[str, Any] = {}
+    seconds: dict[str, float] = {}
+    for name in args.stages:
+        started = time.monotonic()
+        found |= stages[name]()
+        seconds[name] = round(time.monotonic() - started, 1)
+    found["seconds"] = {**found.get("seconds", {}), **seconds}
+    record = {"benchmark": "heldout", "protocol": PROTOCOL, **provenance(), **run.about(), **found}
+    tables = tables_of(record)
+    show(tables, console)
+    if args.markdown:
+        args.markdown.parent.mkdir(parents=True, exist_ok=True)
+        args.markdown.write_text(markdown(tables, opening(record)), encoding="utf-8")
     if args.out:
         append(args.out, record)
     print(json.dumps(record))
     return 0
+
+
+def opening(record: dict[str, Any]) -> str:
+    """What a reader of the tables has to know."""
+    model = record.get("model", {})
+    judged = record.get("midi", {}).get("folder") or f"the {record['split']} split"
+    prompts = sum(record.get("prompts", {}).values())
+    return "\n".join([
+        "# Evaluation", "",
+        f"`{record['command']}`", "",
+        f"Model {model.get('name', 'none')} (SHA-256 {model.get('sha256', '')[:12]}), judged on {judged}, {prompts} prompts of "
+        f"eight bars, the next four made; seed {record['seed']}, commit {record['commit']}, {record['date'][:10]}, "
+        f"{record['machine']['cpu']}. What each figure means stands in `models_onnx/evaluate/`.",
+    ])  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from models_onnx.spec import SIZES
 from models_onnx.train.loop import TrainSettings, train
+from models_onnx.train.plot import draw
 
 
 def main() -> None:
@@ -21,6 +22,7 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--minutes", type=float, default=100.0)
+    parser.add_argument("--leg-minutes", type=float, default=0.0, help="end this call after so long, state saved")
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--muon-rate", type=float, default=0.02)
@@ -29,7 +31,10 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="about an eighth faster after a minute of compilation")
     parser.add_argument("--init", type=Path, help="begin with the weights of this checkpoint (.npz)")
     parser.add_argument("--seed", type=int, default=1)
-    train(TrainSettings(**vars(parser.parse_args())))
+    settings = TrainSettings(**vars(parser.parse_args()))
+    train(settings)
+    picture = settings.out / "loss.png"
+    print(draw(settings.out / "log.jsonl", picture) or picture)
 
 
 if __name__ == "__main__":

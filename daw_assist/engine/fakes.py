@@ -23,6 +23,7 @@ from daw_assist.engine.messages import (
     Draft,
     Drafted,
     Failed,
+    Fill,
     NoteMade,
     Ready,
     Shutdown,
@@ -107,6 +108,11 @@ class FakeEngine:
         match message:
             case Draft():
                 self._begin(message)
+            case Fill():
+                # As the music before them would go on.
+                count = message.last - message.first + 1
+                before, settings = message.bars[: message.first], replace(message.settings, bars=count)
+                self._begin(Draft(message.ticket, message.client, message.epoch, message.first, before, settings))
             case Warm():
                 same = takewhile(lambda pair: pair[0] == pair[1], zip(self._warm, message.bars, strict=False))
                 reused = _size([bar for bar, _ in same])

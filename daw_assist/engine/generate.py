@@ -6,22 +6,44 @@ It knows the grammar of the tokens and nothing of requests, processes or host ti
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
+from daw_assist.engine.echo import Echo
 from daw_assist.engine.sampling import sample
+from daw_assist.music.bars import Bar
 from daw_assist.music.metre import Metre
+from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
-from daw_assist.tokens.encode import encode_bar_opening
+from daw_assist.tokens.attributes import Attributes
+from daw_assist.tokens.decode import decode_bars
+from daw_assist.tokens.encode import NOTHING_SAID, encode_bar_opening, encode_events
 from daw_assist.tokens.grammar import Grammar
 from daw_assist.tokens.vocab import BAR, KIND_OF, Kind
 
 MAX_BAR_TOKENS = 192
 """A bar is closed by force beyond this: twice the densest bar in a hundred of the corpus."""
 PREFILL_CHUNK = 128
+
+Logits = np.ndarray[Any, Any]
+
+
+class Rows(Protocol):
+    """Sequences that go on from one prompt, a token each at every step (`models_onnx.session.Branches`)."""
+
+    def step(self, tokens: Sequence[int]) -> Logits:
+        """Logits (rows, vocab)."""
+
+    def enter(self) -> None:
+        """One more row behind the others, which begins with the prompt."""
+
+    def leave(self, row: int) -> None:
+        """Drop a row; the last one takes its place."""
 
 
 class Decoder(Protocol):
@@ -31,14 +53,22 @@ class Decoder(Protocol):
     def ids(self) -> list[int]:
         """The tokens held."""
 
+    @property
+    def width(self) -> int:
+        """Rows that are stepped together in less time than one after another."""
+
+    @property
+    def trust(self) -> tuple[float, ...]:
+        """How far the piece itself is believed beside the model: see `echo`; empty: not at all."""
+
     def rewind(self, length: int) -> None:
         """Keep the first `length` tokens."""
 
-    def append(self, ids: Sequence[int]) -> np.ndarray[Any, Any]:
+    def append(self, ids: Sequence[int]) -> Logits:
         """Logits (len(ids), vocab)."""
 
-    def step(self, token: int) -> np.ndarray[Any, Any]:
-        """Logits (vocab,)."""
+    def fork(self) -> Rows:
+        """Rows that begin with the tokens held, none yet. Nothing may be appended while they are in use."""
 
 
 class Stale(Exception):
@@ -46,19 +76,36 @@ class Stale(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What one continuation must keep to."""
+class Frame:
+    """What is settled about one bar before it is made."""
 
     metre: Metre
-    bars: int
+    says_metre: bool = False
+    """The metre changes here, or nothing was said before."""
+    said: Attributes = NOTHING_SAID
+    fixed: tuple[Note, ...] = ()
+    """Notes that stand in it whatever happens; onsets from its bar line."""
+
+    @property
+    def opening(self) -> list[int]:
+        """The ids that it begins with."""
+        return encode_bar_opening(self.metre if self.says_metre else None, self.said)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one continuation must keep to: one frame for each bar that is to be made."""
+
+    frames: tuple[Frame, ...]
     temperature: float
     top_p: float
-    density: int | None = None
     pitch_classes: frozenset[int] | None = None
     parts: frozenset[Part] | None = None
     dynamics: bool = False
     room: int | None = None
     """Tokens that fit behind the prompt (None: any number); the bars that no longer fit stay empty."""
+    similarity: float | None = None
+    """0 away from the prompt's motifs .. 0.5 as learned (also None) .. 1 its motifs over and over; see `echo`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,42 +132,136 @@ def prefill(decoder: Decoder, ids: Sequence[int], is_stale: Callable[[], bool] =
 def continue_from(
     decoder: Decoder,
     plan: Plan,
-    rng: np.random.Generator,
-    on_token: Callable[[int], None] = lambda token: None,
+    rngs: Sequence[np.random.Generator],
+    on_token: Callable[[int, int], None] = lambda candidate, token: None,
     is_stale: Callable[[], bool] = lambda: False,
-) -> Continuation:
-    """Sample `plan.bars` bars after what the decoder holds; afterwards it holds what it held before."""
+) -> list[Continuation]:
+    """The bars of the plan after what the decoder holds, once for each generator; then it holds what it held before.
+
+    As many candidates as the decoder is wide are under way together; when one is finished the next takes its row.
+    `on_token(candidate, token)` hears each token as it is made. An error in one ends all.
+    """
     start = len(decoder.ids)
-    grammar = Grammar(plan.metre, plan.pitch_classes, plan.parts, plan.dynamics)
-    made: list[int] = []
-    nats, notes = 0.0, 0
-    # The first bar of all says its metre, as in training.
-    openings = [encode_bar_opening(None, plan.density)] * plan.bars
-    if BAR not in decoder.ids:
-        openings[0] = encode_bar_opening(plan.metre, plan.density)
-    left = math.inf if plan.room is None else plan.room - sum(map(len, openings))
+    echo = Echo(decoder.trust, decoder.ids, plan.similarity) if decoder.trust else None
+    writers = [
+        _Writer(plan, rng, None if echo is None else echo.copy(), partial(on_token, candidate))
+        for candidate, rng in enumerate(rngs)
+    ]
+    waiting = deque(writers)
+    running: list[_Writer] = []
+    tokens: list[int] = []
     try:
-        for opening in openings:
-            logits = decoder.append(opening)[-1]
-            grammar.open_bar()
-            for token in opening:
-                made.append(token)
-                on_token(token)
-            for _ in range(MAX_BAR_TOKENS):
-                token, cost = sample(logits, grammar.allowed(), plan.temperature, plan.top_p, float(rng.random()))
-                nats += cost
-                if token == BAR:
-                    break
-                if is_stale():
-                    raise Stale
-                if left <= 0:
-                    break
-                left -= 1
-                grammar.advance(token)
-                made.append(token)
-                notes += KIND_OF[token] in (Kind.PITCH, Kind.DRUM)
-                on_token(token)
-                logits = decoder.step(token)
+        # All begin alike, so the first opening is read once.
+        first = decoder.append(plan.frames[0].opening)[-1]
+        rows = decoder.fork()
+        while waiting or running:
+            while waiting and len(running) < decoder.width:
+                writer = waiting.popleft()
+                token = writer.begin(first)
+                if token is not None:
+                    rows.enter()
+                    running.append(writer)
+                    tokens.append(token)
+            if not running:
+                break
+            if is_stale():
+                raise Stale
+            logits = rows.step(tokens)
+            taken = [writer.take(own) for writer, own in zip(running, logits, strict=True)]
+            for row in reversed(range(len(running))):
+                if taken[row] is None:
+                    rows.leave(row)
+                    running[row], taken[row] = running[-1], taken[-1]
+                    del running[-1], taken[-1]
+            tokens = [token for token in taken if token is not None]
     finally:
         decoder.rewind(start)
-    return Continuation(tuple(made), nats, notes)
+    return [writer.continuation for writer in writers]
+
+
+class _Writer:
+    """One candidate under way: from logits to the token that is read next. Threads: one."""
+
+    def __init__(
+        self, plan: Plan, rng: np.random.Generator, echo: Echo | None, on_token: Callable[[int], None]
+    ) -> None:
+        self._plan, self._rng, self._echo, self._on_token = plan, rng, echo, on_token
+        self._grammar = Grammar(plan.pitch_classes, plan.parts, plan.dynamics)
+        self._frames = iter(plan.frames)
+        self._forced: deque[int] = deque()
+        self._in_bar = 0
+        held = sum(len(frame.opening) + len(_fixed_events(frame, frame.fixed, plan.dynamics)) for frame in plan.frames)
+        self._left = math.inf if plan.room is None else plan.room - held
+        self._made: list[int] = []
+        self._nats, self._notes = 0.0, 0
+
+    @property
+    def continuation(self) -> Continuation:
+        """What has been made so far."""
+        return Continuation(tuple(self._made), self._nats, self._notes)
+
+    def begin(self, logits: Logits) -> int | None:
+        """Make the first opening, which the model has read, and `take` what follows."""
+        self._open(next(self._frames))
+        while self._forced:
+            self._make(self._forced.popleft())
+        return self.take(logits)
+
+    def take(self, logits: Logits) -> int | None:
+        """The next token, given what the model expects after the last one; None: all bars are made."""
+        if not self._forced:
+            token = self._sampled(logits)
+            if token is not None:
+                self._grammar.advance(token)
+                self._make(token)
+                self._notes += KIND_OF[token] in (Kind.PITCH, Kind.DRUM)
+                return token
+            self._close()
+        if not self._forced:
+            return None
+        token = self._forced.popleft()
+        self._make(token)
+        return token
+
+    def _sampled(self, logits: Logits) -> int | None:
+        """None: the bar ends."""
+        if self._in_bar >= MAX_BAR_TOKENS:
+            return None
+        plan = self._plan
+        token, nats = sample(
+            logits, self._grammar.allowed(), plan.temperature, plan.top_p, float(self._rng.random()), self._echo
+        )
+        self._nats += nats
+        if token == BAR or self._left <= 0:
+            return None
+        self._in_bar += 1
+        self._left -= 1
+        return token
+
+    def _make(self, token: int) -> None:
+        self._made.append(token)
+        if self._echo is not None:
+            self._echo.append(token)
+        self._on_token(token)
+
+    def _open(self, frame: Frame) -> None:
+        self._frame, self._in_bar = frame, 0
+        self._forced.extend(frame.opening)
+        self._grammar.open_bar(frame.metre, frame.fixed)
+
+    def _close(self) -> None:
+        """The fixed notes that a bar closed by force still owes, then the next opening."""
+        frame, dynamics = self._frame, self._plan.dynamics
+        if frame.fixed:
+            (*_, bar) = decode_bars(self._made, frame.metre)
+            said = {(note.onset, note.part, note.pitch) for note in bar.notes}
+            owed = [note for note in frame.fixed if (note.onset, note.part, note.pitch) not in said]
+            events = _fixed_events(frame, owed, dynamics)
+            self._forced.extend(events)
+            self._left += len(_fixed_events(frame, frame.fixed, dynamics)) - len(events)
+        if (following := next(self._frames, None)) is not None:
+            self._open(following)
+
+
+def _fixed_events(frame: Frame, notes: Sequence[Note], dynamics: bool) -> list[int]:
+    return encode_events(Bar(frame.metre, tuple(sorted(notes))), dynamics) if notes else []

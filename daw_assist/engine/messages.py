@@ -1,6 +1,6 @@
 """What the server and the engine process say to each other, as msgspec structs over MessagePack.
 
-    server -> engine:  Draft, Warm, Cancel, Shutdown
+    server -> engine:  Draft, Fill, Warm, Cancel, Shutdown
     engine -> server:  Ready, Drafted, Warmed, NoteMade, Failed
 
 One message is one ZeroMQ frame. `ticket` ties an answer to its request; a Draft of a newer epoch by the same client makes
@@ -23,6 +23,18 @@ class Draft(msgspec.Struct, frozen=True, tag=True):
     client: bytes
     epoch: int
     first_bar: int
+    bars: tuple[Bar, ...]
+    settings: Settings
+
+
+class Fill(msgspec.Struct, frozen=True, tag=True):
+    """Make candidates for bars first..last (from 0) of `bars`, which hold the notes that stay; the answer is Drafted."""
+
+    ticket: int
+    client: bytes
+    epoch: int
+    first: int
+    last: int
     bars: tuple[Bar, ...]
     settings: Settings
 
@@ -63,7 +75,7 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
 
 
 class Drafted(msgspec.Struct, frozen=True, tag=True):
-    """The answer to Draft."""
+    """The answer to Draft and to Fill."""
 
     ticket: int
     suggestion: Suggestion
@@ -95,5 +107,5 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
-ToEngine = Draft | Warm | Cancel | Shutdown
+ToEngine = Draft | Fill | Warm | Cancel | Shutdown
 FromEngine = Ready | Drafted | Warmed | NoteMade | Failed

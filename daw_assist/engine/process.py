@@ -25,7 +25,7 @@ from pathlib import Path
 import zmq
 
 from daw_assist.engine.link import KEYS_VARIABLE, PARENT_VARIABLE, Context, EngineLine, LineKeys
-from daw_assist.engine.messages import Draft, Drafted, Failed, FromEngine, Ready, Shutdown, ToEngine, Warm, Warmed
+from daw_assist.engine.messages import Draft, Drafted, Failed, Fill, FromEngine, Ready, Shutdown, ToEngine, Warm, Warmed
 from daw_assist.errors import EngineError, ProtocolError
 
 FIRST_PAUSE_S = 0.2
@@ -263,7 +263,7 @@ class EngineProcess:
             if not self._line.send(message):
                 return
             self._kept.popleft()
-            if isinstance(message, Draft | Warm):
+            if isinstance(message, Draft | Fill | Warm):
                 self._watch.asked(message.ticket, self._now())
 
     def _down(self, reason: str) -> None:

@@ -20,13 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from daw_assist.engine.generate import Stale, prefill
+from daw_assist.engine.generate import Rows, Stale, prefill
 from daw_assist.engine.link import WorkerLink
 from daw_assist.engine.messages import (
     Cancel,
     Draft,
     Drafted,
     Failed,
+    Fill,
     NoteMade,
     Ready,
     Shutdown,
@@ -35,7 +36,8 @@ from daw_assist.engine.messages import (
 )  # fmt: skip
 from daw_assist.errors import DawAssistError, ModelError
 from daw_assist.music.notes import Note
-from daw_assist.pipeline import encode_prompt, suggest
+from daw_assist.pipeline import encode_prompt, fill, suggest
+from daw_assist.suggest.suggestion import Suggestion
 from daw_assist.tokens.vocab import BAR, BOS, vocab_hash
 from models_onnx import manifest as models
 from models_onnx.session import ContextFull, DecoderSession
@@ -61,6 +63,7 @@ class LoadedModel:
             raise ModelError(str(error)) from error
         self.name, self.sha256 = told.name, told.sha256
         self.provider = self._session.provider
+        self.width, self.trust = self._session.width, told.echo
         self.context_tokens = told.spec.context
         self.parameters = told.parameters
         self.token_ms = self._warm_up()
@@ -75,17 +78,21 @@ class LoadedModel:
     def append(self, ids: Sequence[int]) -> np.ndarray[Any, Any]:
         return self._session.append(ids)
 
-    def step(self, token: int) -> np.ndarray[Any, Any]:
-        return self._session.step(token)
+    def fork(self) -> Rows:
+        return self._session.fork()
 
     def _warm_up(self) -> float:
-        """Run every shape once; median milliseconds of a token."""
+        """Run every shape once, for each number of rows too; median milliseconds of a token."""
         times = []
         for size in (1, 2, 128, 64):
             self.append([BOS] + [BAR] * (size - 1))
+        rows = self.fork()
+        for count in range(1, self.width + 1):
+            rows.enter()
+            rows.step([BAR] * count)
         for _ in range(_WARM_STEPS):
             start = time.perf_counter()
-            self.step(BAR)
+            self._session.step(BAR)
             times.append((time.perf_counter() - start) * 1e3)
         self.rewind(0)
         return round(statistics.median(times), 4)
@@ -96,9 +103,9 @@ class Worker:
 
     def __init__(self, line: WorkerLink, model: LoadedModel) -> None:
         self._line, self._model = line, model
-        self._waiting: deque[Draft | Warm] = deque()
+        self._waiting: deque[Draft | Fill | Warm] = deque()
         self._newest: dict[bytes, int] = {}
-        self._current: Draft | Warm | None = None
+        self._current: Draft | Fill | Warm | None = None
         self._stopping = False
 
     def run(self) -> None:
@@ -117,7 +124,7 @@ class Worker:
             if isinstance(message, Cancel):
                 self._outdate(message.client, message.epoch + 1)
                 continue
-            if isinstance(message, Draft):
+            if isinstance(message, Draft | Fill):
                 self._outdate(message.client, message.epoch)
             self._waiting.append(message)
 
@@ -138,7 +145,7 @@ class Worker:
             current is not None and current.epoch < self._newest.get(current.client, current.epoch)
         )
 
-    def _answer(self, request: Draft | Warm) -> None:
+    def _answer(self, request: Draft | Fill | Warm) -> None:
         self._current = request
         try:
             if isinstance(request, Warm):
@@ -159,10 +166,21 @@ class Worker:
         finally:
             self._current = None
 
-    def _draft(self, request: Draft) -> Any:
+    def _draft(self, request: Draft | Fill) -> Suggestion:
         def on_note(candidate: int, bar: int, note: Note) -> None:
             self._line.send(NoteMade(request.ticket, request.epoch, candidate, bar, note))
 
+        if isinstance(request, Fill):
+            return fill(
+                request.bars,
+                request.first,
+                request.last,
+                request.settings,
+                self._model,
+                request.epoch,
+                on_note,
+                self._is_stale,
+            )
         return suggest(
             request.bars, request.settings, self._model, request.epoch, request.first_bar, on_note, self._is_stale
         )

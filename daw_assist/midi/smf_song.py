@@ -24,6 +24,7 @@ from daw_assist.midi.smf import (
     refusal,
     track_starts,
 )
+from daw_assist.midi.smf_notes import sounded
 from daw_assist.music.bars import Song
 from daw_assist.music.metre import DENOMINATORS, Metre
 from daw_assist.music.notes import Note
@@ -36,7 +37,7 @@ MAX_BARS = 50_000
 
 _MELODIC_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
 _US_A_MINUTE = 60_000_000
-_OFF_VELOCITY = 64  # "none known", as the MIDI specification has it
+OFF_VELOCITY = 64  # "none known", as the MIDI specification has it
 
 
 class _Played(NamedTuple):
@@ -81,7 +82,7 @@ def from_song(song: Song, ppq: int = 480) -> MidiFile:
     channels = iter(_MELODIC_CHANNELS)
     for part, notes in _by_part(song.notes):
         channel = DRUM_CHANNEL if part is Part.DRUMS else next(channels)
-        tracks.append(_part_track(part.name.lower(), channel, program_of(part), notes, ppq))
+        tracks.append(part_track(part.name.lower(), channel, program_of(part), notes, ppq))
     return MidiFile(1, ppq, tuple(tracks))
 
 
@@ -94,47 +95,29 @@ def append_notes(file: MidiFile, notes: Sequence[Note]) -> MidiFile:
     """
     if not notes:
         return file
-    starts = track_starts(file)
-    old = tuple(
-        tuple(replace(event, tick=event.tick + start) for event in track) if start else track
-        for start, track in zip(starts, file.tracks, strict=True)
-    )
+    old = tracks_from_zero(file)
     grouped = _by_part(notes)
     voices = _voices(file, [part for part, _ in grouped])
-    added = tuple(_part_track(f"daw-assist {part.name.lower()}", *voices[part], own, file.ppq) for part, own in grouped)
+    added = tuple(part_track(f"daw-assist {part.name.lower()}", *voices[part], own, file.ppq) for part, own in grouped)
     if len(old) + len(added) > MAX_TRACKS:
         found = f"{len(added)} more tracks beside its {len(old)} would be over {MAX_TRACKS}"
         raise refusal("file", found, "join some tracks in your DAW and export it again")
     return MidiFile(1, file.ppq, (*old, *added))
 
 
+def tracks_from_zero(file: MidiFile) -> tuple[tuple[FileEvent, ...], ...]:
+    """The tracks with ticks from the start of the file, as format 1 has them."""
+    return tuple(
+        tuple(replace(event, tick=event.tick + start) for event in track) if start else track
+        for start, track in zip(track_starts(file), file.tracks, strict=True)
+    )
+
+
 def _played(file: MidiFile) -> Iterator[_Played]:
     """All notes, in the order in which they end."""
     for start, track in zip(track_starts(file), file.tracks, strict=True):
-        programs = [0] * 16
-        sounding: dict[tuple[int, int], tuple[int, int, int]] = {}  # (channel, pitch): onset, program, velocity
-        cut: dict[tuple[int, int], int] = {}  # (channel, pitch): tick of the last retrigger
-        for event in track:
-            data, here = event.data, event.tick + start
-            kind, channel = data[0] & 0xF0, data[0] & 0x0F
-            if kind == 0xC0:
-                programs[channel] = data[1]
-            if kind not in (0x80, 0x90):
-                continue
-            key = (channel, data[1])
-            starts = kind == 0x90 and data[2] > 0
-            if not starts and cut.pop(key, -1) == here:
-                continue  # the older note's own end, written after the note-on that follows it at the same tick
-            older = sounding.pop(key, None)
-            if older is not None:
-                yield _Played(channel, older[1], data[1], older[0], here, older[2])
-            if starts:
-                sounding[key] = (here, programs[channel], data[2])
-                if older is not None:
-                    cut[key] = here
-        end = start + (track[-1].tick if track else 0)
-        for (channel, pitch), (onset, program, velocity) in sounding.items():
-            yield _Played(channel, program, pitch, onset, end, velocity)
+        for note in sounded(track):
+            yield _Played(note.channel, note.program, note.pitch, note.onset + start, note.end + start, note.velocity)
 
 
 def _metres(file: MidiFile, name: str) -> tuple[tuple[Ticks, Metre], ...]:
@@ -211,7 +194,7 @@ def _conductor(song: Song, ppq: int) -> tuple[FileEvent, ...]:
     found: list[tuple[int, int, bytes]] = []
     for tick, bpm in song.tempo.changes:
         micros = min(0xFFFFFF, max(1, round(_US_A_MINUTE / bpm)))
-        found.append((_file_tick(tick, ppq), 0, TEMPO + micros.to_bytes(3)))
+        found.append((file_tick(tick, ppq), 0, TEMPO + micros.to_bytes(3)))
     for tick, metre in song.metres:
         if not metre.is_supported:
             raise refusal(
@@ -219,16 +202,16 @@ def _conductor(song: Song, ppq: int) -> tuple[FileEvent, ...]:
             )
         # A MIDI clock is one tick of our grid; 8 notated 32nds make a quarter.
         click = (metre.numerator, DENOMINATORS.index(metre.denominator), metre.beat_ticks, 8)
-        found.append((_file_tick(tick, ppq), 0, METRE + bytes(click)))
+        found.append((file_tick(tick, ppq), 0, METRE + bytes(click)))
     return _closed_track(found)
 
 
-def _part_track(name: str, channel: int, program: int, notes: Sequence[Note], ppq: int) -> tuple[FileEvent, ...]:
+def part_track(name: str, channel: int, program: int, notes: Sequence[Note], ppq: int) -> tuple[FileEvent, ...]:
     """A track of one instrument. The program stands at the first note, so that it changes nothing on the way there."""
     longest: dict[tuple[int, int], tuple[int, int]] = {}  # (pitch, onset): end, velocity
     for note in notes:
-        onset = _file_tick(note.onset, ppq)
-        end = max(onset + 1, _file_tick(note.end, ppq))
+        onset = file_tick(note.onset, ppq)
+        end = max(onset + 1, file_tick(note.end, ppq))
         twin = longest.get((note.pitch, onset), (0, 0))
         longest[note.pitch, onset] = max(twin, (end, note.velocity))
     placed = sorted(longest.items())
@@ -240,7 +223,7 @@ def _part_track(name: str, channel: int, program: int, notes: Sequence[Note], pp
         if index + 1 < len(placed) and placed[index + 1][0][0] == pitch:
             end = min(end, placed[index + 1][0][1])  # a channel cannot hold one pitch twice
         found.append((onset, 3, bytes((0x90 | channel, pitch, velocity))))
-        found.append((end, 2, bytes((0x80 | channel, pitch, _OFF_VELOCITY))))
+        found.append((end, 2, bytes((0x80 | channel, pitch, OFF_VELOCITY))))
     return _closed_track(found)
 
 
@@ -250,5 +233,6 @@ def _closed_track(found: list[tuple[int, int, bytes]]) -> tuple[FileEvent, ...]:
     return (*events, FileEvent(events[-1].tick if events else 0, END_OF_TRACK))
 
 
-def _file_tick(tick: int, ppq: int) -> int:
+def file_tick(tick: int, ppq: int) -> int:
+    """The file tick nearest to a grid tick."""
     return round(tick * ppq / TICKS_PER_QUARTER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 DRUM_CHANNEL = 9
 
@@ -22,6 +23,9 @@ class Part(IntEnum):
     BASS = 9
     DRUMS = 10
 
+
+PART_NAMES: Final = tuple(part.name.lower() for part in Part)
+"""The parts as a composer names them."""
 
 _GROUPS: tuple[tuple[range, Part], ...] = (
     (range(24), Part.KEYS),  # pianos, chromatic percussion, organs

@@ -6,7 +6,7 @@ from daw_assist.errors import RequestError
 from daw_assist.music.bars import Bar
 from daw_assist.music.metre import MAX_BAR_TICKS
 from daw_assist.music.notes import Note
-from daw_assist.suggest.suggestion import Settings
+from daw_assist.suggest.suggestion import MAX_BARS, Settings
 from daw_assist.tokens.asked import fault_of
 
 MAX_CONTEXT_BARS = 64
@@ -23,6 +23,12 @@ def check_context(bars: tuple[Bar, ...]) -> None:
         raise _no(f"{notes} notes of context; at most {MAX_CONTEXT_NOTES} are read")
     for index, bar in enumerate(bars):
         _check_bar(index, bar)
+
+
+def check_fill(bars: tuple[Bar, ...], first: int, last: int) -> None:
+    """`RequestError` (bad_request) unless first..last (from 0) are 1..16 of the bars."""
+    if not 0 <= first <= last < len(bars) or last - first >= MAX_BARS:
+        raise _no(f"bars {first}..{last} of {len(bars)} cannot be filled; name 1..{MAX_BARS} bars, counted from 0")
 
 
 def check_settings(settings: Settings) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import fields as fields_of
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -59,6 +60,16 @@ class ContinueRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: Settings = Settings()
     epoch: Count = 0
     first_bar: BarNumber = 0
+
+
+class FillRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`first`..`last`: which of the `bars` (from 0, at most 64) are to be filled; the notes they hold stay."""
+
+    bars: tuple[Bar, ...]
+    first: Annotated[int, msgspec.Meta(ge=0, le=2**31)]
+    last: Annotated[int, msgspec.Meta(ge=0, le=2**31)]
+    settings: Settings = Settings()
+    epoch: Count = 0
 
 
 class WarmRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -187,6 +198,7 @@ REQUESTS: Mapping[str, Spec] = {
         Spec("ping", Nothing, Pong, "Say that the server is there; never waits for the engine."),
         Spec("status", Nothing, ServerStatus, "The state of server, engine and live process, with all counters."),
         Spec("continue", ContinueRequest, Suggestion, "Make candidates for the bars that follow.", MUSIC_BYTES),
+        Spec("fill", FillRequest, Suggestion, "Make candidates for bars between others.", MUSIC_BYTES),
         Spec(
             "warm", WarmRequest, WarmReply, "Take a context into the engine's cache before it is needed.", MUSIC_BYTES
         ),
@@ -357,14 +369,38 @@ def decode_event(frame: bytes) -> tuple[str, msgspec.Struct]:
 
 
 def request_from_text(name: str, fields: Mapping[str, str]) -> msgspec.Struct:
-    """The request from `key=value` words (lists and objects in JSON); `UsageError` if they do not fit."""
+    """The request from `key=value` words (lists and objects in JSON); `UsageError` if they do not fit.
+
+    Where a request has settings, they are words too: `density=3 parts=keys,bass`. A number of `bars` is the setting, for
+    the music is a list.
+    """
     spec = spec_of(name)
+    takes_settings = "settings" in spec.request.__struct_fields__
     try:
-        values = {key: msgspec.json.decode(text) if text[:1] in "[{" else text for key, text in fields.items()}
+        values: dict[str, Any] = {}
+        asked: dict[str, Any] = {}
+        for key, text in fields.items():
+            value = msgspec.json.decode(text) if text[:1] in "[{" else text
+            own = key in spec.request.__struct_fields__ and not (key == "bars" and isinstance(value, str))
+            if own or not takes_settings:
+                values[key] = value
+            else:
+                asked[key] = value.split(",") if key == "parts" and isinstance(value, str) else value
+        if asked:
+            values["settings"] = {**values.get("settings", {}), **_settings_of(asked)}
         return msgspec.convert(values, spec.request, strict=False)
     except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
         known = ", ".join(spec.request.__struct_fields__) or "no fields"
         raise UsageError(f"{name} cannot be asked like that: {_line(error)}; it takes {known}") from None
+
+
+def _settings_of(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that are named; `ValueError` for a name that is none."""
+    known = {field.name for field in fields_of(Settings)}
+    for name in asked:
+        if name not in known:
+            raise ValueError(f"there is no field or setting {name[:24]!r}; settings are {', '.join(sorted(known))}")
+    return dict(asked)
 
 
 def spec_of(name: str) -> Spec:

@@ -19,12 +19,12 @@ from typing import Any
 import msgspec
 import zmq
 
-from daw_assist.engine.messages import Cancel, Draft, Drafted, Failed, FromEngine, NoteMade, Warm, Warmed
+from daw_assist.engine.messages import Cancel, Draft, Drafted, Failed, Fill, FromEngine, NoteMade, Warm, Warmed
 from daw_assist.engine.process import EngineProcess, EngineState
 from daw_assist.errors import EngineError, RequestError
 from daw_assist.server.endpoint import Endpoint, ServerLock, private_folder
 from daw_assist.server.keys import ServerKeys, default_keys_folder, server_keys
-from daw_assist.server.limits import check_context, check_settings
+from daw_assist.server.limits import check_context, check_fill, check_settings
 from daw_assist.server.protocol import (
     CONTROLS,
     REQUESTS,
@@ -35,6 +35,7 @@ from daw_assist.server.protocol import (
     Done,
     EngineEvent,
     EngineStatus,
+    FillRequest,
     LiveState,
     LiveStatusRequest,
     NoteEvent,
@@ -110,6 +111,7 @@ class Server:
             "ping": lambda *_: Pong(self._version, os.getpid()),
             "status": lambda *_: self.status(),
             "continue": self._on_continue,
+            "fill": self._on_fill,
             "warm": self._on_warm,
             "cancel": self._on_cancel,
             "live_status": self._on_live_status,
@@ -278,13 +280,21 @@ class Server:
         bars, settings = request.bars, request.settings
         self._hand_on(ticket, Draft(ticket, waiting.client, request.epoch, request.first_bar, bars, settings))
 
+    def _on_fill(self, waiting: Waiting, request: FillRequest) -> None:
+        check_context(request.bars)
+        check_fill(request.bars, request.first, request.last)
+        check_settings(request.settings)
+        ticket = self._waiting.enter(waiting)
+        first, last, bars = request.first, request.last, request.bars
+        self._hand_on(ticket, Fill(ticket, waiting.client, request.epoch, first, last, bars, request.settings))
+
     def _on_warm(self, waiting: Waiting, request: WarmRequest) -> None:
         check_context(request.bars)
         check_settings(request.settings)
         ticket = self._waiting.enter(waiting)
         self._hand_on(ticket, Warm(ticket, waiting.client, request.epoch, request.bars, request.settings))
 
-    def _hand_on(self, ticket: int, message: Draft | Warm) -> None:
+    def _hand_on(self, ticket: int, message: Draft | Fill | Warm) -> None:
         if not self._engine.send(message):
             self._waiting.leave(ticket)
             reason = self._engine.reason or "the engine is not running"

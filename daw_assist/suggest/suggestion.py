@@ -28,7 +28,21 @@ class Settings:
     key: str | None = None
     """Scale lock, e.g. "G", "F# minor": only pitches of the scale are played."""
     density: int | None = None
-    """0 (empty) .. 7 (very dense), notes a quarter on a rising scale."""
+    """0 (empty) .. 7 (very dense), notes a quarter on a rising scale; this and the next four: `tokens.attributes`."""
+    polyphony: int | None = None
+    """1 (a single line) .. 7 (five voices and more)."""
+    register: int | None = None
+    """0 (lowest) .. 7 (highest), mean pitch."""
+    loudness: int | None = None
+    """0 (ppp) .. 7 (fff), mean velocity."""
+    syncopation: int | None = None
+    """0 (on the beat) .. 7."""
+    similarity: float | None = None
+    """0 (away from the given music) .. 0.5 (as the model would) .. 1 (its motifs over and over)."""
+    parts: tuple[str, ...] | None = None
+    """Which parts may play, as names of `music.parts.Part` in small letters; None: those that were heard."""
+    bpm: float | None = None
+    """Tempo in quarters a minute, if the model is to know it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +52,8 @@ class Candidate:
     bars: tuple[Bar, ...]
     nats_per_note: float
     seed: int
+    faults: tuple[str, ...] = ()
+    """What the checks of `suggest.rank` found, in words; the first of several candidates has the least of it."""
 
 
 @dataclass(frozen=True, slots=True)

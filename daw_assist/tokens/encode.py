@@ -3,43 +3,67 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from daw_assist.errors import UsageError
 from daw_assist.music.bars import Bar
+from daw_assist.music.keys import Key
 from daw_assist.music.metre import DENOMINATORS, Metre
 from daw_assist.music.parts import Part
-from daw_assist.music.time import TICKS_PER_QUARTER
+from daw_assist.tokens.attributes import Attributes, encode_attributes
 from daw_assist.tokens.vocab import (
+    AHEAD,
     BAR,
     BOS,
     DYNAMICS,
     FIRST,
     FIRST_DRUM,
+    HERE,
+    OPEN,
     SIZES,
+    TEMPO_STEPS,
     VELOCITY_STEP,
     Kind,
     duration_id,
     style_id,
 )  # fmt: skip
 
-_DENSITY_STEPS = (0.01, 0.75, 1.5, 2.5, 4.0, 6.0, 9.0)
+NOTHING_SAID = Attributes()
 _POS, _PART, _VEL, _PITCH, _DRUM = (FIRST[k] for k in (Kind.POS, Kind.PART, Kind.VEL, Kind.PITCH, Kind.DRUM))
 
 
-def encode_header(style: str | None = None, dynamics: bool = False) -> list[int]:
-    """Ids before the first bar. `dynamics` says that velocities are part of the music."""
+def encode_header(
+    style: str | None = None,
+    dynamics: bool = False,
+    key: Key | None = None,
+    bpm: float | None = None,
+    parts: Collection[Part] = (),
+) -> list[int]:
+    """Ids before the first bar; what is not known is left unsaid.
+
+    `key` is said if it is major or minor, `bpm` counts quarters a minute, `dynamics` says that velocities are part of the
+    music, `parts` (empty: unsaid) which parts play.
+    """
     ids = [BOS]
     if style is not None:
         ids.append(style_id(style))
+    if key is not None and key.mode in ("major", "minor"):
+        ids.append(FIRST[Kind.KEY] + key.tonic + 12 * (key.mode == "minor"))
+    if bpm is not None:
+        ids.append(FIRST[Kind.TEMPO] + bisect_right(TEMPO_STEPS, bpm))
     if dynamics:
         ids.append(DYNAMICS)
-    return ids
+    return [*ids, *(_PART + part for part in sorted(parts))]
 
 
-def density_level(bar: Bar) -> int:
-    """0 (empty) .. 7: notes a quarter, on a rising scale."""
-    return bisect_right(_DENSITY_STEPS, len(bar.notes) * TICKS_PER_QUARTER / bar.length)
+def encode_ahead(fixed: Iterable[Bar], after: Iterable[Bar], dynamics: bool = False) -> list[int]:
+    """What is known of the bars to be filled (their `fixed` notes) and of those `after` them, as said before the past."""
+    ids, previous = [AHEAD], None
+    for bar in fixed:
+        ids += encode_bar_opening(None if bar.metre == previous else bar.metre)
+        ids += [OPEN, *encode_events(bar, dynamics)]
+        previous = bar.metre
+    return [*ids, *encode_bars(after, previous, dynamics), HERE]
 
 
 def encode_metre(metre: Metre) -> list[int]:
@@ -49,12 +73,9 @@ def encode_metre(metre: Metre) -> list[int]:
     return [FIRST[Kind.NUM] + metre.numerator - 1, FIRST[Kind.DEN] + DENOMINATORS.index(metre.denominator)]
 
 
-def encode_bar_opening(metre: Metre | None, density: int | None = None) -> list[int]:
-    """BAR, then the metre if one is given (first bar, or a change), then the density (0..7) if one is given."""
-    ids = [BAR] if metre is None else [BAR, *encode_metre(metre)]
-    if density is not None:
-        ids.append(FIRST[Kind.DENSITY] + density)
-    return ids
+def encode_bar_opening(metre: Metre | None, said: Attributes = NOTHING_SAID) -> list[int]:
+    """BAR, then the metre if one is given (first bar, or a change), then the attributes that are said."""
+    return [BAR, *(encode_metre(metre) if metre is not None else ()), *encode_attributes(said)]
 
 
 def encode_events(bar: Bar, dynamics: bool = False) -> list[int]:
@@ -86,13 +107,15 @@ def encode_events(bar: Bar, dynamics: bool = False) -> list[int]:
 
 
 def encode_bars(
-    bars: Iterable[Bar], previous: Metre | None = None, dynamics: bool = False, density: bool = False
+    bars: Iterable[Bar],
+    previous: Metre | None = None,
+    dynamics: bool = False,
+    said: Callable[[int, Bar], Attributes] = lambda index, bar: NOTHING_SAID,
 ) -> list[int]:
-    """Consecutive bars; `previous` is the metre before the first (None: say it). `density`: say it in each bar."""
+    """Consecutive bars; `previous` is the metre before the first (None: say it), `said` what is said of each."""
     ids: list[int] = []
-    for bar in bars:
-        metre = None if bar.metre == previous else bar.metre
-        ids += encode_bar_opening(metre, density_level(bar) if density else None)
+    for index, bar in enumerate(bars):
+        ids += encode_bar_opening(None if bar.metre == previous else bar.metre, said(index, bar))
         ids += encode_events(bar, dynamics)
         previous = bar.metre
     return ids

@@ -1,13 +1,17 @@
 """The vocabulary: one flat table of ids, fixed by its hash.
 
-    sequence := BOS [STYLE] [KEY] [TEMPO] [DYNAMICS] bar*
+    sequence := BOS [STYLE] [KEY] [TEMPO] [DYNAMICS] PART* [ahead] bar*
+    ahead    := AHEAD (BAR [NUM DEN] OPEN event*)* (BAR [NUM DEN] event*)* HERE
     bar      := BAR [NUM DEN] [DENSITY] [POLYPHONY] [REGISTER] [LOUDNESS] [SYNCOPATION] event*
     event    := [POS] [PART] [VEL] [DUR] PITCH   |   [POS] [PART] [VEL] DRUM
 
 Position, part, velocity and duration are said only where they change, and everything is said anew in each bar, so that a
 bar's ids depend on its own notes alone and a cache of past bars stays valid. NUM DEN stand in the first bar and where
-the metre changes. KEY, TEMPO, POLYPHONY, REGISTER, LOUDNESS, SYNCOPATION and FILL keep their places for models that are
-trained on them; a model's manifest says which it knows.
+the metre changes. The PARTs of the header are those that play.
+
+To fill bars between others, what comes later is said first: the bars to be filled, each with OPEN and the notes that are
+already fixed in it, then the bars after them; then the past and the filled bars follow in order. So the last id of the
+prompt is always the bar line before the first new bar, and filling reads like going on.
 """
 
 from __future__ import annotations
@@ -20,9 +24,9 @@ from daw_assist.music.metre import DENOMINATORS, MAX_BAR_TICKS, MAX_NUMERATOR
 from daw_assist.music.parts import Part
 
 STYLES: Final = (
-    "sacred", "classical", "song", "quartet", "piano", "dance", "rock", "band", "drums", "chorale",
+    "sacred", "classical", "song", "quartet", "piano", "dance", "rock", "band", "drums", "chorale", "hymn", "leadsheet",
 )  # fmt: skip
-"""Style words in the order of their ids; six places are left."""
+"""Style words in the order of their ids; four places are left."""
 
 DURATIONS: Final[tuple[int, ...]] = (
     *range(1, 13), 14, 15, 16, 18, 20, 21, 22, 23, 24, 27, 28, 30, 32, 33, 36, 40, 42, 44, 45, 48, 54, 56, 60, 64, 66, 69,
@@ -84,6 +88,11 @@ KIND_OF: Final[tuple[Kind, ...]] = tuple(kind for kind in Kind for _ in range(SI
 
 PAD, BOS, EOS, BAR, DYNAMICS = (FIRST[k] for k in (Kind.PAD, Kind.BOS, Kind.EOS, Kind.BAR, Kind.DYNAMICS))
 
+AHEAD, OPEN, HERE = (FIRST[Kind.FILL] + i for i in range(3))
+
+TEMPO_STEPS: Final = (60.0, 76.0, 92.0, 108.0, 126.0, 144.0, 168.0)
+"""Lower bounds of tempo classes 1..7 in quarters a minute."""
+
 _NEAREST_DURATION: Final[tuple[int, ...]] = tuple(
     min(range(len(DURATIONS)), key=lambda i: (abs(DURATIONS[i] - ticks), i)) for ticks in range(DURATIONS[-1] + 1)
 )
@@ -122,6 +131,8 @@ def name_of(token: int) -> str:
         return f"den{DENOMINATORS[value]}"
     if kind is Kind.STYLE and value < len(STYLES):
         return STYLES[value]
+    if kind is Kind.FILL:
+        return ("ahead", "open", "here")[value]
     return kind.name.lower() if SIZES[kind] == 1 else f"{kind.name.lower()}{value}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,9 @@ def count_notes(ids: Ids) -> int:
     return int(np.count_nonzero((ids >= FIRST[Kind.PITCH]) & (ids < FIRST[Kind.DRUM] + SIZES[Kind.DRUM])))
 
 
-def encode_piece(bars: Iterable[Bar], style: str, group: str = "", file: str = "", max_notes: int = 0) -> EncodedPiece:
+def encode_piece(
+    bars: Iterable[Bar], style: str | None, group: str = "", file: str = "", max_notes: int = 0
+) -> EncodedPiece:
     """`max_notes` > 0: stop after the bar that reaches it."""
     ids = encode_header(style)
     header, starts, metres, notes = len(ids), [], [], 0
@@ -70,7 +72,22 @@ def choose(corpus: Corpus, cap: int, piece_cap: int, seed: int) -> list[EncodedP
         group = group_of(words["source"], words["style"])
         if held.get(group, 0) >= cap:
             continue
-        piece = encode_piece(corpus.read(index), words["style"], group, words["file"], piece_cap)
+        piece = encode_piece(corpus.read(index), words["style"] or None, group, words["file"], piece_cap)
         held[group] = held.get(group, 0) + piece.notes
         chosen.append(piece)
     return sorted(chosen, key=lambda p: (p.group, p.file))
+
+
+def choose_read(
+    songs: Sequence[tuple[str, tuple[Bar, ...]]], cap: int, piece_cap: int, seed: int, group: str = "folder"
+) -> list[EncodedPiece]:
+    """The same of pieces read from files (name, bars): one group, no style; those beyond the grid are left out."""
+    known = [(name, bars) for name, bars in songs if bars and all(bar.metre.is_supported for bar in bars)]
+    chosen: list[EncodedPiece] = []
+    for index in np.random.default_rng(seed).permutation(len(known)).tolist():
+        if sum(piece.notes for piece in chosen) >= cap:
+            break
+        name, bars = known[index]
+        piece = encode_piece(bars, None, group, name, piece_cap)
+        chosen += [piece] if piece.notes else []
+    return sorted(chosen, key=lambda p: p.file)

@@ -7,25 +7,42 @@ from typing import Any
 import numpy as np
 import pytest
 
-from daw_assist.engine.generate import MAX_BAR_TOKENS, PREFILL_CHUNK, Continuation, Plan, Stale, continue_from, prefill
+from daw_assist.engine.generate import (
+    MAX_BAR_TOKENS,
+    PREFILL_CHUNK,
+    Continuation,
+    Frame,
+    Plan,
+    Stale,
+    continue_from,
+    prefill,
+)
 from daw_assist.music.metre import Metre
+from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
+from daw_assist.music.time import Ticks
+from daw_assist.tokens.attributes import Attributes
 from daw_assist.tokens.decode import decode_bars
 from daw_assist.tokens.encode import encode_metre
-from daw_assist.tokens.vocab import BAR, BOS, FIRST, KIND_OF, VOCAB_SIZE, Kind
+from daw_assist.tokens.vocab import BAR, BOS, FIRST, VOCAB_SIZE, Kind
 
 PROMPT = [BOS, BAR, *encode_metre(Metre(3, 4))]
 ENDLESS = {BAR: -1e6, **{FIRST[Kind.PITCH] + pitch: 10.0 * pitch for pitch in range(128)}}
 """Makes a decoder play every pitch there is before it moves on, and never end a bar."""
-PLAN = Plan(Metre(3, 4), bars=3, temperature=1.0, top_p=1.0)
+WALTZ = Frame(Metre(3, 4))
+PLAN = Plan((WALTZ,) * 3, temperature=1.0, top_p=1.0)
 
 
 class FakeDecoder:
-    """Logits that depend on the last ids alone; it remembers what was run."""
+    """Logits that depend on the last ids and their place alone; it remembers what was run."""
 
-    def __init__(self, ids: Sequence[int] = (), favour: dict[int, float] | None = None) -> None:
+    def __init__(self, ids: Sequence[int] = (), favour: dict[int, float] | None = None, width: int = 3) -> None:
         self.ids = list(ids)
+        self.width = width
+        self.trust: tuple[float, ...] = ()
         self.runs: list[int] = []
+        self.steps: list[int] = []
+        """Rows of each step."""
         self.longest = 0
         self._favour = favour or {}
 
@@ -38,19 +55,42 @@ class FakeDecoder:
         rows = []
         for token in ids:
             self.ids.append(token)
-            logits = np.random.default_rng([len(self.ids), *self.ids[-3:]]).normal(0, 1, VOCAB_SIZE)
-            for favoured, by in self._favour.items():
-                logits[favoured] += by
-            rows.append(logits)
-        self.longest = max(self.longest, len(self.ids))
+            rows.append(self.logits(self.ids))
         return np.array(rows)
 
-    def step(self, token: int) -> np.ndarray[Any, Any]:
-        return self.append([token])[0]
+    def logits(self, ids: Sequence[int]) -> np.ndarray[Any, Any]:
+        self.longest = max(self.longest, len(ids))
+        logits = np.random.default_rng([len(ids), *ids[-3:]]).normal(0, 1, VOCAB_SIZE)
+        for favoured, by in self._favour.items():
+            logits[favoured] += by
+        return logits
+
+    def fork(self) -> FakeRows:
+        return FakeRows(self)
 
 
-def rng(seed: int = 1) -> np.random.Generator:
-    return np.random.default_rng(seed)
+class FakeRows:
+    def __init__(self, decoder: FakeDecoder) -> None:
+        self.decoder = decoder
+        self.rows: list[list[int]] = []
+
+    def enter(self) -> None:
+        self.rows.append(list(self.decoder.ids))
+        assert len(self.rows) <= self.decoder.width
+
+    def leave(self, row: int) -> None:
+        self.rows[row] = self.rows[-1]
+        del self.rows[-1]
+
+    def step(self, tokens: Sequence[int]) -> np.ndarray[Any, Any]:
+        self.decoder.steps.append(len(tokens))
+        for row, token in zip(self.rows, tokens, strict=True):
+            row.append(token)
+        return np.array([self.decoder.logits(row) for row in self.rows])
+
+
+def made_by(decoder: FakeDecoder, plan: Plan = PLAN, *seeds: int, **more: Any) -> list[Continuation]:
+    return continue_from(decoder, plan, [np.random.default_rng(seed) for seed in seeds or (1,)], **more)
 
 
 @pytest.mark.parametrize(
@@ -80,85 +120,114 @@ def test_a_long_prompt_is_read_in_chunks_and_given_up_between_two_of_them() -> N
     assert decoder.ids == ids
 
 
-def test_a_continuation_has_its_bars_and_leaves_the_cache_as_it_was() -> None:
-    for bars in (1, 4, 16):
-        decoder = FakeDecoder(PROMPT)
-        made = continue_from(decoder, Plan(Metre(3, 4), bars, 1.0, 1.0), rng())
+@pytest.mark.parametrize("bars", [1, 4, 16])
+def test_every_continuation_has_its_bars_and_the_cache_is_left_as_it_was(bars: int) -> None:
+    decoder = FakeDecoder(PROMPT)
+    for made in made_by(decoder, Plan((WALTZ,) * bars, 1.0, 1.0), 1, 2, 3):
         assert made.ids.count(BAR) == bars == len(decode_bars(made.ids, Metre(3, 4)))
         assert made.ids[0] == BAR
         assert made.nats > 0
-        assert decoder.ids == PROMPT
+    assert decoder.ids == PROMPT
 
 
-def test_the_same_seed_gives_the_same_ids_and_another_one_others() -> None:
-    def made(seed: int) -> Continuation:
-        return continue_from(FakeDecoder(PROMPT), PLAN, rng(seed))
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+@pytest.mark.parametrize("candidates", [1, 2, 5])
+def test_candidates_are_the_same_one_by_one_and_together(width: int, candidates: int) -> None:
+    alone = [made_by(FakeDecoder(PROMPT, width=1), PLAN, seed)[0] for seed in range(candidates)]
+    decoder = FakeDecoder(PROMPT, width=width)
+    assert made_by(decoder, PLAN, *range(candidates)) == alone
+    assert len({made.ids for made in alone}) == candidates
+    assert max(decoder.steps) == min(width, candidates)
+    # The first opening is read once, and each token behind it but the last in one row of one step.
+    assert sum(decoder.steps) == sum(len(made.ids) - 1 for made in alone)
 
-    assert made(5) == made(5)
-    assert made(5).ids != made(6).ids
+
+def test_with_an_echo_they_are_the_same_one_by_one_and_together_too() -> None:
+    def made(width: int, *seeds: int) -> list[Continuation]:
+        decoder = FakeDecoder(PROMPT, width=width)
+        decoder.trust = (0.0, 0.1, 0.5, 0.8, 0.9)
+        return made_by(decoder, PLAN, *seeds)
+
+    assert made(3, 1, 2, 3) == [*made(1, 1), *made(1, 2), *made(1, 3)] != made_by(FakeDecoder(PROMPT), PLAN, 1, 2, 3)
 
 
 def test_every_token_is_told_as_it_is_made() -> None:
-    heard: list[int] = []
-    made = continue_from(FakeDecoder(PROMPT), PLAN, rng(), heard.append)
-    assert tuple(heard) == made.ids
+    heard: list[tuple[int, int]] = []
+    found = made_by(FakeDecoder(PROMPT), PLAN, 1, 2, on_token=lambda *told: heard.append(told))
+    for candidate, made in enumerate(found):
+        assert tuple(token for who, token in heard if who == candidate) == made.ids
 
 
 def test_notes_are_those_that_decoding_gives() -> None:
-    made = continue_from(FakeDecoder(PROMPT), PLAN, rng())
+    (made,) = made_by(FakeDecoder(PROMPT))
     assert made.notes == sum(len(bar.notes) for bar in decode_bars(made.ids, Metre(3, 4))) > 0
 
 
-@pytest.mark.parametrize("tokens", [0, 1, 30])
-def test_what_is_stale_is_given_up_and_the_cache_is_as_it_was(tokens: int) -> None:
-    decoder, heard = FakeDecoder(PROMPT, favour={BAR: -50.0}), list[int]()
+@pytest.mark.parametrize("looks", [0, 1, 30])
+def test_what_is_stale_is_given_up_and_the_cache_is_as_it_was(looks: int) -> None:
+    decoder = FakeDecoder(PROMPT, favour={BAR: -50.0})
     with pytest.raises(Stale):
-        continue_from(decoder, PLAN, rng(), heard.append, lambda: len(heard) > tokens)
+        made_by(decoder, PLAN, 1, 2, is_stale=lambda: len(decoder.steps) >= looks)
     assert decoder.ids == PROMPT
-    assert len(heard) == tokens + 1
+    assert len(decoder.steps) == looks
 
 
 def test_a_failing_decoder_leaves_the_cache_as_it_was() -> None:
     class Failing(FakeDecoder):
-        def step(self, token: int) -> np.ndarray[Any, Any]:
+        def fork(self) -> FakeRows:
             raise RuntimeError("out of memory")
 
-    decoder = Failing(PROMPT, favour={BAR: -50.0})
+    decoder = Failing(PROMPT)
     with pytest.raises(RuntimeError, match="out of memory"):
-        continue_from(decoder, PLAN, rng())
+        made_by(decoder)
     assert decoder.ids == PROMPT
 
 
 def test_a_model_that_never_ends_its_bar_is_stopped() -> None:
-    made = continue_from(FakeDecoder(PROMPT, favour=ENDLESS), PLAN, rng())
+    (made,) = made_by(FakeDecoder(PROMPT, favour=ENDLESS))
     ends = [i for i, token in enumerate((*made.ids, BAR)) if token == BAR]
     lengths = [b - a for a, b in pairwise(ends)]
-    assert len(lengths) == PLAN.bars
+    assert len(lengths) == len(PLAN.frames)
     assert max(lengths) == MAX_BAR_TOKENS + 1
 
 
 @pytest.mark.parametrize("room", [3, 4, 40, 200])
 def test_no_more_is_made_than_there_is_room_for_and_every_bar_is_opened(room: int) -> None:
     decoder = FakeDecoder(PROMPT, favour=ENDLESS)
-    made = continue_from(decoder, Plan(Metre(3, 4), 3, 1.0, 1.0, room=room), rng())
+    (made,) = made_by(decoder, Plan((WALTZ,) * 3, 1.0, 1.0, room=room))
     assert len(made.ids) == room
-    assert decoder.longest == len(PROMPT) + room
+    assert decoder.longest <= len(PROMPT) + room
     assert made.ids.count(BAR) == 3
 
 
-def test_lock_parts_and_density_hold_in_every_bar() -> None:
-    plan = Plan(Metre(3, 4), 4, 1.0, 1.0, 5, frozenset({0, 7}), frozenset({Part.BASS, Part.DRUMS}))
-    made = continue_from(FakeDecoder(PROMPT), plan, rng())
-    said = [b - FIRST[Kind.DENSITY] for a, b in pairwise(made.ids) if a == BAR]
-    assert said == [5] * 4
+@pytest.mark.parametrize(("room", "favour"), [(None, None), (None, ENDLESS), (60, ENDLESS), (40, ENDLESS)])
+def test_fixed_notes_stand_in_their_bars_even_where_a_bar_is_closed_by_force(
+    room: int | None, favour: dict[int, float] | None
+) -> None:
+    fixed = (Note(Ticks(0), Part.KEYS, 50, Ticks(12), 88), Note(Ticks(60), Part.BASS, 31, Ticks(6), 88))
+    plan = Plan((WALTZ, Frame(Metre(3, 4), fixed=fixed), WALTZ), 1.0, 1.0, room=room)
+    for made in made_by(FakeDecoder(PROMPT, favour=favour), plan, 1, 2, 3):
+        assert room is None or len(made.ids) <= room
+        notes = {(n.onset, n.part, n.pitch, n.duration) for n in decode_bars(made.ids, Metre(3, 4))[1].notes}
+        assert {(n.onset, n.part, n.pitch, n.duration) for n in fixed} <= notes
+
+
+def test_metre_and_attributes_are_those_of_each_frame() -> None:
+    frames = (
+        Frame(Metre(3, 4), said=Attributes(density=5)),
+        Frame(Metre(4, 4), True),
+        Frame(Metre(4, 4), said=Attributes(register=2)),
+    )
+    for made in made_by(FakeDecoder(PROMPT), Plan(frames, 1.0, 1.0), 1, 2):
+        starts = [i for i, token in enumerate(made.ids) if token == BAR]
+        for frame, start in zip(frames, starts, strict=True):
+            assert list(made.ids[start : start + len(frame.opening)]) == frame.opening
+        assert [bar.metre for bar in decode_bars(made.ids, Metre(3, 4))] == [frame.metre for frame in frames]
+
+
+def test_lock_and_parts_hold_in_every_bar() -> None:
+    plan = Plan((WALTZ,) * 4, 1.0, 1.0, frozenset({0, 7}), frozenset({Part.BASS, Part.DRUMS}))
+    (made,) = made_by(FakeDecoder(PROMPT), plan)
     notes = [note for bar in decode_bars(made.ids, Metre(3, 4)) for note in bar.notes]
     assert {note.part for note in notes} == {Part.BASS, Part.DRUMS}
     assert {note.pitch % 12 for note in notes if note.part is Part.BASS} == {0, 7}
-
-
-def test_the_first_bar_of_all_says_its_metre_and_only_it() -> None:
-    made = continue_from(FakeDecoder([BOS]), PLAN, rng())
-    assert [KIND_OF[token] for token in made.ids].count(Kind.NUM) == 1
-    assert made.ids[1:3] == tuple(encode_metre(Metre(3, 4)))
-    later = continue_from(FakeDecoder(PROMPT), PLAN, rng())
-    assert Kind.NUM not in {KIND_OF[token] for token in later.ids}

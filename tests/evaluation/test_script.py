@@ -15,9 +15,11 @@ from daw_assist.music.time import Ticks
 from models_onnx.evaluate.blend import Mask, Probabilities
 from models_onnx.evaluate.compare import Scored, figures, spent
 from models_onnx.evaluate.contexts import Stream
+from models_onnx.evaluate.heldout import Baseline, Held, cached_sums, model_nats, ngram_sums
 from models_onnx.evaluate.pieces import EncodedPiece, encode_piece
+from models_onnx.evaluate.tables import nats_tables, show
 from models_onnx.evaluate.token_model import Nats
-from scripts.evaluate import Baseline, Held, cached_sums, main, model_nats, ngram_sums, show
+from scripts.evaluate import main
 
 
 def piece(seed: int, repeated: bool) -> EncodedPiece:
@@ -75,7 +77,7 @@ def test_scores_of_a_baseline_are_kept_until_its_version_or_the_pieces_change(tm
         return [one.ids]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scripts.evaluate.train_ids", read)
+        patch.setattr("models_onnx.evaluate.heldout.train_ids", read)
         first, again = score(1, held), score(1, held)
         assert calls == [len(one.ids) - one.header]
         score(2, held)
@@ -93,7 +95,7 @@ def test_the_tables_show_every_model_and_the_differences_with_their_intervals() 
     models = [Scored(name, np.full((6, 4), 1.0 + i)) for i, name in enumerate(names)]
     result = figures(pieces, models, [("model", other) for other in names[1:]])
     console = Console(width=150, record=True, file=io.StringIO())
-    show(result, names, console)
+    show(nats_tables(result), console)
     text = console.export_text()
     for said in (*names, "model - ngram_plain", "model - ngram_mix", "-0.062 [-0.062, -0.062]", "mean of the groups"):
         assert said in text

@@ -124,6 +124,27 @@ def test_a_graph_with_weights_elsewhere_does_not_pass_the_check(tmp_path: Path) 
         export.check(graph)
 
 
+def test_a_graph_of_an_older_opset_or_without_the_cached_attention_does_not_pass() -> None:
+    graph = export.build(SPEC, weights_of(SPEC), "int8")
+    graph.opset_import[0].version = 17
+    with pytest.raises((ValueError, onnx.checker.ValidationError)):
+        export.check(graph)
+    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    plain = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["x"], ["y"])], "plain", [x], [y])
+    for version, fault in ((21, "opset 21"), (23, "no GroupQueryAttention")):
+        opsets = [onnx.helper.make_opsetid("", version)]
+        model = onnx.helper.make_model(plain, opset_imports=opsets, ir_version=export.IR_VERSION)
+        with pytest.raises(ValueError, match=fault):
+            export.check(model)
+
+
+def test_an_echo_in_the_story_of_a_checkpoint_goes_to_the_manifest(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "mine.npz", SPEC, weights_of(SPEC), STORY | {"echo": [0.0, 0.1, 0.4]})
+    told = models.read(export.export_folder(tmp_path / "mine.npz", tmp_path, "mine", "fp32"))
+    assert (told.echo, told.story) == ((0.0, 0.1, 0.4), STORY)
+
+
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.npz"
     path.write_bytes(b"not a checkpoint")

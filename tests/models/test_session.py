@@ -71,6 +71,57 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(open_model: Open) -> N
     assert session.length == 512
 
 
+@pytest.mark.parametrize("name", ["tiny-fp32", "tiny-int8"])
+def test_rows_of_several_lengths_read_what_each_would_alone(open_model: Open, name: str) -> None:
+    session, alone = open_model(name), open_model(name)
+    session.append(IDS[:50])
+    rows = session.fork()
+    mine: dict[str, list[int]] = {}
+    running: list[str] = []
+    script = [("+", "a"), ("+", "b"), ("s", ""), ("s", ""), ("+", "c"), ("s", ""), ("-", "a"), ("s", ""), ("+", "d"), ("s", ""),
+              ("-", "d"), ("+", "e"), ("s", ""), ("-", "e"), ("s", ""), ("-", "c"), ("s", "")]  # fmt: skip
+    rng = np.random.default_rng(1)
+    for what, who in script:
+        if what == "+":
+            rows.enter()
+            running.append(who)
+            mine[who] = IDS[:50]
+        elif what == "-":
+            row = running.index(who)
+            rows.leave(row)
+            running[row] = running[-1]
+            running.pop()
+        else:
+            tokens = rng.integers(0, 590, len(running)).tolist()
+            logits = rows.step(tokens)
+            for who, token, found in zip(running, tokens, logits, strict=True):
+                mine[who] = [*mine[who], token]
+                alone.rewind(0)
+                np.testing.assert_allclose(found, alone.append(mine[who])[-1], rtol=1e-3, atol=2e-3)
+    assert len(mine) == 5
+    assert session.ids == IDS[:50]
+    np.testing.assert_allclose(session.step(7), alone_after(alone, [*IDS[:50], 7]), rtol=1e-3, atol=2e-3)
+
+
+def alone_after(session: DecoderSession, ids: list[int]) -> np.ndarray[Any, Any]:
+    session.rewind(0)
+    return session.append(ids)[-1]
+
+
+def test_rows_beyond_the_width_or_the_cache_are_refused(open_model: Open) -> None:
+    session = open_model("tiny-fp32")
+    session.append([1] * 511)
+    rows = session.fork()
+    for _ in range(session.width):
+        rows.enter()
+    with pytest.raises(ValueError, match="5 rows were asked for: tiny-fp32 has 4 here"):
+        rows.enter()
+    rows.step([3] * session.width)
+    with pytest.raises(ContextFull, match="513 tokens do not fit"):
+        rows.step([3] * session.width)
+    assert session.step(2).shape == (session.spec.vocab_size,)
+
+
 def test_eight_bits_change_little(open_model: Open) -> None:
     exact, rounded = open_model("tiny-fp32").append(IDS), open_model("tiny-int8").append(IDS)
     spread = exact.std()
@@ -161,6 +212,26 @@ def test_what_is_no_manifest_is_refused_in_one_line(folder: Path, text: str) -> 
     with pytest.raises(ModelError, match=r"manifest\.json is not a manifest of this version") as caught:
         models.read(folder)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "echo", [[0.1, 0.2], [0.0, 0.5, 1.0], [0.0, -0.1, 0.5], [0.1] * 65, [float("nan")] * 5, ["a"] * 4, 3]
+)
+def test_weights_of_the_echo_that_make_no_sense_are_refused(folder: Path, echo: object) -> None:
+    told = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(told | {"echo": echo}))
+    with pytest.raises(ModelError, match="not a manifest of this version") as caught:
+        models.read(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_manifest_without_an_echo_has_none(folder: Path) -> None:
+    told = json.loads((folder / "manifest.json").read_text())
+    told.pop("echo")
+    (folder / "manifest.json").write_text(json.dumps(told))
+    assert models.read(folder).echo == ()
+    models.write(folder, dataclasses.replace(models.read(folder), echo=(0.0, 0.25, 0.5)))
+    assert models.read(folder).echo == (0.0, 0.25, 0.5)
 
 
 def test_a_manifest_is_read_as_it_was_written(folder: Path) -> None:

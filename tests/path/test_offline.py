@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,9 @@ from daw_assist.midi.smf import FileEvent, MidiFile
 from daw_assist.music.bars import Song
 from daw_assist.music.keys import parse_key
 from daw_assist.music.metre import Metre
+from daw_assist.music.notes import Note
+from daw_assist.music.parts import Part
+from daw_assist.music.time import TempoMap, Ticks
 
 TINY = ["--model", "tiny-fp32", "--provider", "cpu"]
 
@@ -115,6 +120,10 @@ def test_out_may_be_the_file_that_was_read(tune: Path) -> None:
         (["--seed", "-1"], "seed must be"),
         (["--key", "H"], "key 'H' is not one we know"),
         (["--style", "polka-metal"], "there is no style 'polka-metal': choose one of"),
+        (["--polyphony", "9"], "polyphony must be in 0..7, not 9"),
+        (["--register", "-1"], "register must be in 0..7, not -1"),
+        (["--similarity", "1.5"], "similarity must be in 0.0..1.0, not 1.5"),
+        (["--parts", "keys", "kazoo"], "there is no part 'kazoo': choose of voice, lead"),
     ],
 )  # fmt: skip
 def test_a_setting_that_cannot_be_meant_is_told_in_one_line(
@@ -181,3 +190,141 @@ def test_a_command_line_that_cannot_be_read_ends_with_2(
 ) -> None:
     assert run(*arguments) == 2
     assert "usage: daw-assist" in capsys.readouterr().err
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, Any]:
+    assert run(*arguments, "--json", *TINY) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_the_model_is_told_the_tempo_at_the_end_if_somebody_wrote_one(
+    tune: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.mid"
+    assert told(capsys, "continue", tune, "-o", out, "--bars", "1")["settings"]["bpm"] == pytest.approx(132, abs=0.01)
+    file = load_midi(tune)
+    unsaid = tuple(tuple(event for event in track if event.data[:2] != b"\xff\x51") for track in file.tracks)
+    save_midi(MidiFile(1, file.ppq, unsaid), tmp_path / "unsaid.mid")
+    assert told(capsys, "continue", tmp_path / "unsaid.mid", "-o", out, "--bars", "1")["settings"]["bpm"] is None
+
+
+def test_a_part_that_is_asked_for_comes_with_a_channel_and_a_program_of_its_own(tune: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.mid"
+    made = run("continue", tune, "-o", out, "--parts", "bass", "drums", "--candidates", "1", "--seed", "1", *TINY)
+    assert made == 0
+    new = [note for note in to_song(load_midi(out)).notes if note.onset >= 16 * 72]
+    assert {note.part for note in new} == {Part.BASS, Part.DRUMS}
+
+
+# Between bars
+
+
+@pytest.fixture
+def band(tmp_path: Path) -> Path:
+    """Eight bars in two tempos for keys and bass on one track and drums on another, with text, lyrics and controllers."""
+
+    def notes(part: Part, pitch: int, step: int) -> list[Note]:
+        return [Note(Ticks(t), part, pitch + t // step % 5, Ticks(step), 64) for t in range(0, 8 * 96, step)]
+
+    song = Song(
+        tuple(sorted([*notes(Part.KEYS, 60, 12), *notes(Part.BASS, 36, 24), *notes(Part.DRUMS, 36, 24)])),
+        ((Ticks(0), Metre(4, 4)),), TempoMap(((Ticks(0), 100.0), (Ticks(300), 150.0))),
+    )  # fmt: skip
+    file = from_song(song)
+    conductor, keys, bass, drums = file.tracks
+    extras = [FileEvent(480 * beat + 7, data) for beat in range(32) for data in (b"\xff\x05la", bytes((0xB0, 1, beat)))]
+    joined = sorted([*keys[:-1], *bass[:-1], *extras], key=lambda event: event.tick)
+    path = tmp_path / "band.mid"
+    save_midi(MidiFile(1, file.ppq, (conductor, (*joined, keys[-1]), drums)), path)
+    return path
+
+
+def notes_of(path: Path) -> Counter[Note]:
+    return Counter(to_song(load_midi(path)).notes)
+
+
+def others(path: Path) -> list[list[FileEvent]]:
+    """All that is no note, track by track."""
+    return [
+        [e for e in own if e.data[0] & 0xE0 != 0x80 and e.data[:2] != b"\xff\x2f"] for own in load_midi(path).tracks
+    ]
+
+
+@pytest.mark.parametrize("lock", [[], ["bass"], ["drums", "keys"]])
+def test_outside_the_bars_and_in_locked_parts_nothing_changes(
+    band: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], lock: list[str]
+) -> None:
+    out = tmp_path / "out.mid"
+    words = ["--lock", *lock] if lock else []
+    found = told(
+        capsys, "fill", band, "-o", out, "--from", "3", "--to", "5", *words, "--seed", "3", "--candidates", "2"
+    )
+    locked = {Part[name.upper()] for name in lock}
+    start, end = 2 * 96, 5 * 96
+    before = notes_of(band)
+    kept = Counter(n for n in before.elements() if not start <= n.onset < end or n.part in locked)
+    for candidate in found["candidates"]:
+        after = notes_of(tmp_path / candidate["file"])
+        assert not kept - after
+        new = after - kept
+        assert new
+        assert all(start <= note.onset < end and note.part not in locked for note in new)
+        assert (candidate["bars"], candidate["notes"]) == ([3, 5], new.total())
+        assert candidate["removed"] == before.total() - kept.total()
+        assert others(tmp_path / candidate["file"]) == others(band)
+        assert isinstance(candidate["faults"], list)
+    assert found["locked"] == sorted(lock, key=lambda name: Part[name.upper()])
+    assert found["settings"]["bpm"] == pytest.approx(100, abs=0.01)
+    assert out.read_bytes() == (tmp_path / "out.1.mid").read_bytes()
+
+
+def test_who_may_play_in_the_bars_can_be_named_and_the_key_holds(band: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.mid"
+    words = ["--parts", "strings", "--key", "Eb", "--lock", "bass", "drums"]
+    assert (
+        run("fill", band, "-o", out, "--from", "2", "--to", "3", *words, "--candidates", "1", "--seed", "2", *TINY) == 0
+    )
+    new = notes_of(out) - notes_of(band)
+    assert {note.part for note in new} == {Part.STRINGS}
+    assert {note.pitch % 12 for note in new} <= parse_key("Eb").pitch_classes
+    assert not [note for note in notes_of(out) if note.part is Part.KEYS and 96 <= note.onset < 288]
+
+
+def test_the_same_seed_fills_the_same_file(band: Path, tmp_path: Path) -> None:
+    for name in ("a.mid", "b.mid"):
+        words = ["--from", "8", "--to", "8", "--candidates", "1", "--seed", "4"]
+        assert run("fill", band, "-o", tmp_path / name, *words, *TINY) == 0
+    assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--from", "3", "--to", "9"], "bars 3..9 cannot be filled: there are bars 1..8"),
+        (["--from", "0", "--to", "2"], "bars 0..2 cannot be filled: there are bars 1..8"),
+        (["--from", "5", "--to", "4"], "bars 5..4 cannot be filled: there are bars 1..8, and the first comes before the last"),
+        (["--from", "1", "--to", "99999999999"], "there are bars 1..8"),
+        (["--from", "1", "--to", "2", "--lock", "kazoo"], "there is no part 'kazoo': choose of voice"),
+        (["--from", "1", "--to", "2", "--lock", "brass"], "brass cannot be locked: it does not play in band.mid; there are keys, bass, drums"),
+        (["--from", "1", "--to", "2", "--lock", "keys", "bass", "drums"], "every part of band.mid is locked"),
+        (["--from", "1", "--to", "2", "--lock", "keys", "--parts", "keys"], "keys is locked and is to play"),
+        (["--from", "1", "--to", "2", "--density", "9"], "density must be in 0..7, not 9"),
+    ],
+)  # fmt: skip
+def test_a_fill_that_cannot_be_meant_is_told_in_one_line(
+    band: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], line: str
+) -> None:
+    refused(capsys, tmp_path, 2, line, "fill", band, "-o", tmp_path / "out.mid", *words, *TINY)
+
+
+def test_empty_bars_are_filled_by_who_plays_around_them(tmp_path: Path) -> None:
+    ends = [*range(0, 96, 12), *range(3 * 96, 4 * 96, 12)]
+    song = Song(tuple(Note(Ticks(t), Part.WINDS, 70, Ticks(12), 80) for t in ends))
+    save_midi(from_song(song), tmp_path / "gap.mid")
+    out = tmp_path / "out.mid"
+    words = ["--from", "2", "--to", "3", "--candidates", "1", "--seed", "1"]
+    assert run("fill", tmp_path / "gap.mid", "-o", out, *words, *TINY) == 0
+    new = notes_of(out) - notes_of(tmp_path / "gap.mid")
+    assert new
+    assert all(96 <= note.onset < 288 and note.part is Part.WINDS for note in new)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,11 +19,13 @@ from daw_assist.music.metre import Metre
 from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
 from daw_assist.music.time import Ticks
-from daw_assist.pipeline import FORGET_BARS, ROOM_SHARE, encode_prompt, suggest
+from daw_assist.pipeline import FORGET_BARS, ROOM_SHARE, encode_fill, encode_prompt, fill, opened, suggest
+from daw_assist.suggest.rank import ranked
 from daw_assist.suggest.suggestion import Settings, Suggestion
+from daw_assist.tokens.attributes import levels
 from daw_assist.tokens.decode import decode_bars
-from daw_assist.tokens.encode import encode_bars, encode_header
-from daw_assist.tokens.vocab import BAR, BOS, FIRST
+from daw_assist.tokens.encode import encode_ahead, encode_bars, encode_header
+from daw_assist.tokens.vocab import AHEAD, BAR, BOS, FIRST, HERE, OPEN, Kind
 
 TUNE = greensleeves().bars()
 
@@ -63,20 +68,50 @@ def test_the_scale_lock_holds_for_every_note(tiny: LoadedModel) -> None:
     assert len(notes_of(made)) > 10
 
 
+def test_a_part_that_was_not_heard_plays_if_it_is_asked_for(tiny: LoadedModel) -> None:
+    made = suggest(TUNE, Settings(bars=2, parts=("bass", "drums")), tiny)
+    assert {note.part for note in notes_of(made)} == {Part.BASS, Part.DRUMS}
+
+
+@pytest.mark.parametrize("loudness", [1, 4, 6])
+def test_loudness_that_was_asked_for_is_met(tiny: LoadedModel, loudness: int) -> None:
+    for candidate in suggest(TUNE, Settings(bars=2, loudness=loudness), tiny).candidates:
+        whole = Bar(Metre(2, 1), tuple(note for bar in candidate.bars for note in bar.notes))
+        assert levels(whole).loudness == loudness
+
+
 def test_only_parts_that_were_heard_play(tiny: LoadedModel) -> None:
     assert {note.part for note in notes_of(suggest(TUNE, Settings(bars=2), tiny))} == {Part.KEYS}
 
 
-def test_density_and_style_are_said_to_the_model() -> None:
+def test_style_key_tempo_and_parts_are_said_of_the_whole_and_nothing_of_a_bar_that_is_past() -> None:
     plain = encode_prompt(TUNE, Settings(), 512, 16)
-    told = encode_prompt(TUNE, Settings(style="dance", density=5), 512, 16)
-    assert told.ids[:2] == tuple(encode_header("dance"))
-    densities = range(FIRST_DENSITY, FIRST_DENSITY + 8)
-    assert sum(token in densities for token in told.ids) == told.ids.count(BAR) == told.bars
-    assert not any(token in densities for token in plain.ids)
+    settings = Settings(style="dance", key="Em", bpm=132.0, density=5, parts=("bass",))
+    told = encode_prompt(TUNE, settings, 512, 16)
+    header = encode_header("dance", False, parse_key("Em"), 132.0, {Part.KEYS, Part.BASS})
+    assert told.ids[: len(header)] == tuple(header)
+    assert told.ids[len(header) :] == plain.ids[1:]
 
 
-FIRST_DENSITY = next(first for kind, first in FIRST.items() if kind.name == "DENSITY")
+class Watched:
+    """A model whose input is kept."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self._model = model
+        self.openings: list[list[int]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def append(self, ids: Sequence[int]) -> Any:
+        self.openings.append(list(ids))
+        return self._model.append(ids)
+
+
+def test_what_is_asked_of_a_bar_is_said_at_its_beginning(tiny: LoadedModel) -> None:
+    watched = Watched(tiny)
+    suggest(TUNE, Settings(bars=1, candidates=1, density=5, register=2, loudness=3), watched)
+    assert watched.openings[-1] == [BAR, FIRST[Kind.DENSITY] + 5, FIRST[Kind.REGISTER] + 2]
 
 
 def test_a_key_that_is_none_is_an_error_in_one_line(tiny: LoadedModel) -> None:
@@ -117,7 +152,9 @@ def test_each_note_is_told_as_it_is_made(tiny: LoadedModel) -> None:
         for candidate in made.candidates for number, bar in enumerate(candidate.bars) for note in bar.notes
     }  # fmt: skip
     assert set(told) == kept
-    assert [place[:2] for place in told] == sorted(place[:2] for place in told)
+    for candidate in range(3):
+        own = [place[1:3] for place in told if place[0] == candidate]
+        assert own == sorted(own)
 
 
 def test_what_is_overtaken_is_given_up(tiny: LoadedModel) -> None:
@@ -179,3 +216,102 @@ def test_one_bar_that_is_too_much_is_left_out() -> None:
     prompt = encode_prompt((Bar(Metre(), notes),), Settings(), 512, 1)
     assert prompt.ids == (BOS,)
     assert prompt.bars == 0
+
+
+# Between bars
+
+LEFT_HAND = opened(TUNE, 4, 7, lambda note: note.pitch < 60)
+
+
+def contains(made: Bar, held: Bar) -> bool:
+    return not Counter(held.notes) - Counter(made.notes)
+
+
+def test_what_stays_is_in_every_candidate_note_for_note(tiny: LoadedModel) -> None:
+    made = fill(LEFT_HAND, 4, 7, Settings(seed=5, temperature=1.5), tiny, epoch=3)
+    assert (made.epoch, made.first_bar, made.provenance.settings.bars) == (3, 4, 4)
+    for candidate in made.candidates:
+        assert len(candidate.bars) == 4
+        assert all(contains(bar, held) for bar, held in zip(candidate.bars, LEFT_HAND[4:8], strict=True))
+        assert sum(len(bar.notes) for bar in candidate.bars) > sum(len(bar.notes) for bar in LEFT_HAND[4:8])
+
+
+def test_durations_without_a_token_drums_without_one_and_twins_stay_too(tiny: LoadedModel) -> None:
+    odd = tuple(
+        Note(Ticks(at), part, pitch, Ticks(duration), velocity)
+        for at, part, pitch, duration, velocity in (
+            (5, Part.KEYS, 60, 17, 3), (5, Part.KEYS, 60, 31, 99), (7, Part.DRUMS, 100, 2, 77), (90, Part.BASS, 12, 5000, 1),
+        )
+    )  # fmt: skip
+    bars = (*bars_in(Metre(4, 4), 2), Bar(Metre(4, 4), odd), *bars_in(Metre(4, 4), 2))
+    made = fill(bars, 2, 2, Settings(candidates=4, parts=("keys",), key="C"), tiny)
+    for candidate in made.candidates:
+        assert contains(candidate.bars[0], bars[2])
+        new = Counter(candidate.bars[0].notes) - Counter(odd)
+        assert all(note.part is Part.KEYS and note.pitch % 12 in parse_key("C").pitch_classes for note in new)
+    assert any(len(candidate.bars[0].notes) > len(odd) for candidate in made.candidates)
+
+
+def test_each_bar_keeps_its_metre_and_its_length(tiny: LoadedModel) -> None:
+    upbeat, cut = Bar(Metre(4, 4), (), Ticks(24)), Bar(Metre(3, 4), (), Ticks(40))
+    bars = (upbeat, *bars_in(Metre(4, 4), 2), cut, *bars_in(Metre(7, 8), 2))
+    for first, last in ((0, 0), (0, 5), (2, 4), (3, 3), (5, 5)):
+        for candidate in fill(bars, first, last, Settings(seed=1), tiny).candidates:
+            shape = [(bar.metre, bar.length) for bar in candidate.bars]
+            assert shape == [(bar.metre, bar.length) for bar in bars[first : last + 1]]
+            assert all(note.onset < bar.length for bar in candidate.bars for note in bar.notes)
+
+
+def test_the_model_reads_what_comes_later_first_and_then_the_past() -> None:
+    prompt = encode_fill(LEFT_HAND, 4, 7, Settings(), 1024)
+    here = prompt.ids.index(HERE)
+    assert prompt.ids[:2] == (BOS, AHEAD)
+    assert prompt.ids.count(OPEN) == 4
+    assert prompt.ids[1 : here + 1] == tuple(encode_ahead(LEFT_HAND[4:8], TUNE[8:12]))
+    assert prompt.ids[here + 1 :] == tuple(encode_bars(TUNE[4 - prompt.bars : 4]))
+    assert prompt.bars
+
+
+@pytest.mark.parametrize("count", [1, 5, 16])
+@pytest.mark.parametrize("context", [512, 1024])
+def test_long_music_around_the_bars_leaves_them_room(count: int, context: int) -> None:
+    bars = opened(TUNE * 8, 40, 39 + count, lambda note: False)
+    prompt = encode_fill(bars, 40, 39 + count, Settings(), context)
+    assert len(prompt.ids) <= context * (1 - ROOM_SHARE)
+    assert context - len(prompt.ids) > min(0.65 * context, count * 24)
+    assert 0 < prompt.bars < 40
+
+
+def test_more_that_stays_than_the_model_can_hold_is_told_in_one_line(tiny: LoadedModel) -> None:
+    with pytest.raises(UsageError, match="fill fewer bars at a time, or lock fewer parts"):
+        fill(TUNE, 0, 15, Settings(), tiny)
+
+
+@pytest.mark.parametrize(("first", "last"), [(-1, 0), (3, 2), (0, 16), (16, 16)])
+def test_a_range_that_is_none_is_told_in_one_line(tiny: LoadedModel, first: int, last: int) -> None:
+    with pytest.raises(UsageError, match=r"cannot be filled: there are bars 1\.\.16"):
+        fill(TUNE, first, last, Settings(), tiny)
+    with pytest.raises(UsageError, match="17 bars are too many"):
+        fill(TUNE * 2, 0, 16, Settings(), tiny)
+
+
+def test_the_same_seed_fills_in_the_same_notes(tiny: LoadedModel) -> None:
+    one, again = (fill(LEFT_HAND, 4, 7, Settings(seed=8), tiny).candidates for _ in range(2))
+    assert one == again
+
+
+def test_what_is_made_is_told_and_what_is_overtaken_is_given_up(tiny: LoadedModel) -> None:
+    told: list[int] = []
+    fill(LEFT_HAND, 4, 5, Settings(), tiny, on_note=lambda candidate, bar, note: told.append(bar))
+    assert set(told) == {0, 1}
+    looks = iter(range(10_000))
+    with pytest.raises(Stale):
+        fill(LEFT_HAND, 4, 7, Settings(), tiny, is_stale=lambda: next(looks) > 20)
+
+
+def test_the_first_candidate_has_the_least_faults_and_each_says_its_own(tiny: LoadedModel) -> None:
+    made = suggest(TUNE, Settings(bars=4, candidates=8, temperature=2.0, top_p=1.0), tiny).candidates
+    assert any(candidate.faults for candidate in made)
+    assert all(isinstance(said, str) and said for candidate in made for said in candidate.faults)
+    silent = replace(made[0], bars=(Bar(Metre(6, 8)),))
+    assert ranked([silent, *made], TUNE)[-1].faults == ("silent",)

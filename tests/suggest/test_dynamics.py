@@ -72,3 +72,16 @@ def test_only_velocities_change(heard: list[int], onsets: list[int]) -> None:
     bar = Bar(Metre(), tuple(note(t) for t in onsets), Ticks(96))
     (made,) = with_dynamics([bar], context)
     assert replace(made, notes=tuple(replace(n, velocity=80) for n in made.notes)) == bar
+
+
+@given(levels, st.lists(st.integers(0, 95), min_size=1, max_size=8), st.integers(0, 7))
+def test_a_loudness_that_was_asked_for_is_the_mean_and_accents_and_balance_stay(
+    heard: list[int], onsets: list[int], loudness: int
+) -> None:
+    context = [Bar(Metre(), tuple(note(i, velocity) for i, velocity in enumerate(heard)))]
+    bar = Bar(Metre(), tuple(note(t) for t in onsets))
+    usual, asked = velocities(with_dynamics([bar], context)), velocities(with_dynamics([bar], context, loudness))
+    assert all(1 <= velocity <= 127 for velocity in asked)
+    if min(asked) > 1 and max(asked) < 127:
+        assert abs(sum(asked) / len(asked) - (16 * loudness + 8)) <= 0.5
+        assert all(abs((a - asked[0]) - (u - usual[0])) <= 1 for a, u in zip(asked, usual, strict=True))

@@ -6,20 +6,25 @@ from hypothesis import strategies as st
 
 from daw_assist.errors import UsageError
 from daw_assist.music.bars import Bar
+from daw_assist.music.keys import parse_key
 from daw_assist.music.metre import Metre
 from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
 from daw_assist.music.time import Ticks
+from daw_assist.tokens.attributes import levels
 from daw_assist.tokens.decode import DEFAULT_VELOCITY, DRUM_TICKS, BarDecoder, decode_bars
-from daw_assist.tokens.encode import density_level, encode_bars, encode_events, encode_header, encode_metre
+from daw_assist.tokens.encode import encode_ahead, encode_bars, encode_events, encode_header, encode_metre
 from daw_assist.tokens.vocab import (
+    AHEAD,
     BAR,
     BOS,
     DURATIONS,
     DYNAMICS,
     FIRST,
     FIRST_DRUM,
+    HERE,
     KIND_OF,
+    OPEN,
     SIZES,
     STYLES,
     USED_IDS,
@@ -59,8 +64,8 @@ def test_bars_survive_encoding_and_decoding(found: list[Bar]) -> None:
 
 @given(st.lists(bars(LEVELS), max_size=4), st.sampled_from(STYLES))
 @settings(max_examples=100, deadline=None)
-def test_velocity_levels_survive_too_behind_a_header_and_with_densities(found: list[Bar], style: str) -> None:
-    ids = encode_header(style, dynamics=True) + encode_bars(found, dynamics=True, density=True)
+def test_velocity_levels_survive_too_behind_a_header_and_with_attributes(found: list[Bar], style: str) -> None:
+    ids = encode_header(style, dynamics=True) + encode_bars(found, dynamics=True, said=lambda _, bar: levels(bar))
     assert decode_bars(ids) == tuple(found)
 
 
@@ -88,14 +93,6 @@ def test_drums_outside_general_midi_are_left_out() -> None:
 def test_a_metre_beyond_the_grid_cannot_be_said() -> None:
     with pytest.raises(UsageError, match="metre 9/1"):
         encode_metre(Metre(9, 1))
-
-
-@pytest.mark.parametrize(
-    ("notes", "level"), [(0, 0), (1, 1), (3, 2), (4, 2), (6, 3), (16, 5), (24, 6), (36, 7), (200, 7)]
-)
-def test_density_is_notes_a_quarter_on_a_rising_scale(notes: int, level: int) -> None:
-    found = tuple(Note(Ticks(i % 96), Part.KEYS, i % 128, Ticks(6), 80) for i in range(notes))
-    assert density_level(Bar(Metre(), found)) == level
 
 
 # A bar by itself
@@ -199,3 +196,20 @@ def test_a_header_says_style_and_dynamics_only_when_told() -> None:
     assert encode_header("rock", True) == [BOS, style_id("rock"), DYNAMICS]
     with pytest.raises(KeyError):
         encode_header("polka-metal")
+
+
+def test_a_header_says_key_tempo_and_parts_in_the_order_of_the_vocabulary() -> None:
+    ids = encode_header("rock", True, parse_key("F# minor"), 120.0, {Part.DRUMS, Part.KEYS})
+    assert [name_of(token) for token in ids] == ["bos", "rock", "key18", "tempo4", "dynamics", "keys", "drums"]
+    assert encode_header(key=parse_key("D dorian")) == [BOS]
+
+
+@given(st.lists(bars(), max_size=3), st.lists(bars(), max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_what_comes_later_is_said_between_ahead_and_here_with_open_in_each_bar_to_be_filled(
+    fixed: list[Bar], after: list[Bar]
+) -> None:
+    ids = encode_ahead(fixed, after)
+    assert (ids[0], ids[-1]) == (AHEAD, HERE)
+    assert decode_bars(ids) == (*fixed, *after)
+    assert ids.count(OPEN) == len(fixed)

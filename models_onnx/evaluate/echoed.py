@@ -1,0 +1,77 @@
+"""The model as it ships: its probabilities mixed with what the piece so far lets expect, as in generation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from daw_assist.engine.echo import Echo
+from daw_assist.engine.sampling import Logits, probabilities
+from daw_assist.tokens.vocab import VOCAB_SIZE
+from models_onnx.evaluate.blend import Probabilities, learn_weights
+from models_onnx.evaluate.contexts import Ints
+from models_onnx.evaluate.pieces import EncodedPiece
+from models_onnx.evaluate.token_model import InstalledModel, Nats
+from models_onnx.evaluate.windows import windows
+
+ALL = np.arange(VOCAB_SIZE)
+
+
+def nats_with_echo(logits: Logits, ids: list[int], trust: tuple[float, ...], similarity: float | None = None) -> Nats:
+    """-ln p(ids[i] | ids[:i]), 0 for the first; `logits` (len(ids), vocab). Nothing is masked."""
+    echo = Echo(trust, ids[:1], similarity)
+    nats = np.zeros(len(ids))
+    for place, token in enumerate(ids[1:], 1):
+        p = probabilities(logits[place - 1], ALL, echo)
+        nats[place] = -np.log(p[token] / p.sum())
+        echo.append(token)
+    return nats
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """At some places: what the model gave to the id that came, what the echo gave to it, and the orders it had met."""
+
+    model: Probabilities
+    echo: Probabilities
+    matched: Ints
+
+    def nats(self, trust: tuple[float, ...]) -> float:
+        """Mean of a place under the mixture."""
+        weight = np.array(trust)[self.matched]
+        return float(-np.log(weight * self.echo + (1 - weight) * self.model).mean())
+
+
+def expected_of(model: InstalledModel, pieces: Iterable[EncodedPiece], order: int) -> Expected:
+    """At every scored place of the pieces, in the windows in which the model sees them."""
+    rows: list[tuple[float, float, int]] = []
+    for piece in pieces:
+        for window in windows(piece, model.context, model.context // 2):
+            end = window.at + window.count
+            given = np.exp(-InstalledModel.nats(model, window.ids[:end])).tolist()
+            echo = Echo([0.0] * (order + 2), window.ids[: window.at])
+            for place in range(window.at, end):
+                p, matched = echo.expected()
+                rows.append((given[place], float(p[window.ids[place]]), matched))
+                echo.append(window.ids[place])
+    model_p, echo_p, met = zip(*rows, strict=True)
+    return Expected(np.array(model_p), np.array(echo_p), np.array(met, np.int32))
+
+
+def learn_trust(expected: Expected, order: int) -> tuple[float, ...]:
+    """The weight of the echo for 0..order + 1 orders met, by expectation-maximisation; nothing met, nothing trusted."""
+    weights = learn_weights(expected.echo, expected.model, expected.matched, order + 2)
+    return (0.0, *(round(weight, 4) for weight in weights.tolist()[1:]))
+
+
+class EchoModel(InstalledModel):
+    """A `TokenModel`: an installed model with the echo of its manifest. Threads: one."""
+
+    def nats(self, ids: list[int]) -> Nats:
+        trust = self.manifest.echo
+        if not trust:
+            return super().nats(ids)
+        self._session.rewind(0)
+        return nats_with_echo(self._session.append(ids), ids, trust)
