@@ -165,18 +165,13 @@ def run_models(name: str | None) -> int:
     return 0
 
 
-def run_export(checkpoint: Path, out: Path, name: str, precisions: Sequence[str]) -> int:
-    """`export`: a checkpoint to model folders."""
+def run_export(checkpoint: Path, out: Path, name: str, precisions: Sequence[str], corpora: Path | None) -> int:
+    """`export`: a checkpoint to model folders, verified on packed `corpora`, or on the tune that ships."""
     try:
-        from models_onnx.export import export_folder
+        from models_onnx.export_flow import export_model, table
     except ImportError as error:
         raise UsageError("export needs the package onnx: pip install 'daw-assist[train]'") from error
-    try:
-        for precision in precisions:
-            folder = export_folder(checkpoint, out, name, precision)
-            print(f"{folder}: {(folder / 'model.onnx').stat().st_size / 1e6:.1f} MB")
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{checkpoint} cannot be exported: {error}") from error
+    Console().print(table(export_model(checkpoint, out, name, precisions, corpora)))
     return 0
 
 

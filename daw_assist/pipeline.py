@@ -29,6 +29,8 @@ from daw_assist.tokens.encode import encode_ahead, encode_bars, encode_events, e
 
 ROOM_SHARE = 0.4
 """Share of the cache that is kept free for what is to come."""
+MEMORY_BARS = 256
+"""Bars beyond the context that the echo still hears."""
 FORGET_BARS = 8
 """Old bars leave the context eight at a time: were it one at a time, every bar line would read the whole context anew."""
 
@@ -159,7 +161,7 @@ def suggest(
     listeners = [_listener(BarDecoder(prompt.metre), index, on_note) for index in range(settings.candidates)]
     found = continue_from(
         model, plan, [np.random.default_rng(seed) for seed in seeds],
-        lambda candidate, token: listeners[candidate](token), is_stale,
+        lambda candidate, token: listeners[candidate](token), is_stale, _remembered(bars[: len(bars) - prompt.bars]),
     )  # fmt: skip
     made = [_candidate(one, bars, plan, settings, seed) for one, seed in zip(found, seeds, strict=True)]
     clock.append(time.perf_counter())
@@ -198,12 +200,18 @@ def fill(
     found = continue_from(
         model, plan, [np.random.default_rng(seed) for seed in seeds],
         lambda candidate, token: listeners[candidate](token), is_stale,
+        _remembered((*bars[last + 1 :], *bars[: first - prompt.bars])),
     )  # fmt: skip
     made = [_filled(one, around, open_bars, settings, seed) for one, seed in zip(found, seeds, strict=True)]
     clock.append(time.perf_counter())
     best = ranked(made, around, settings, levels, open_bars)
     clock.append(time.perf_counter())
     return Suggestion(epoch, first, best, _provenance(model, settings, prompt, reused, clock))
+
+
+def _remembered(bars: Sequence[Bar]) -> list[int]:
+    """Ids of bars that the model no longer sees, for the echo."""
+    return encode_bars(bars[-MEMORY_BARS:])
 
 
 def check_range(count: int, first: int, last: int) -> None:

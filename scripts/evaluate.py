@@ -101,9 +101,7 @@ class Evaluation:
     def nats(self) -> dict[str, Any]:
         """`seconds`, `nats_a_note`."""
         args = self.args
-        stage = NatsStage(
-            args.packed, args.work, args.model, args.threads, args.with_cache, not args.no_ngram, args.seed
-        )
+        stage = NatsStage(args.packed, args.work, args.model, args.threads, not args.no_ngram, args.seed)
         return stage.run(self._pieces(), str(args.midi.name if args.midi else args.split), self.console)
 
     def _pieces(self) -> list[EncodedPiece]:
@@ -179,7 +177,6 @@ def parsed() -> argparse.Namespace:
     add("--threads", type=int, default=1)
     add("--notes", type=int, default=12_000, help="nats: notes a group")
     add("--piece-notes", type=int, default=1500, help="nats: notes a piece")
-    add("--with-cache", action="store_true", help="nats: also score the model mixed with a cache")
     add("--no-ngram", action="store_true", help="nats: no n-grams")
     add("--prompts", type=int, default=500, help="music: held-out prompts")
     add("--candidates", type=int, default=1, help="made for each prompt; the first after ranking is judged")
@@ -193,8 +190,6 @@ def parsed() -> argparse.Namespace:
     unknown = [stage for stage in args.stages if stage not in STAGES]
     if unknown:
         parser.error(f"no stage {unknown[0]!r}: there are {', '.join(STAGES)}")
-    if args.with_cache and not args.model:
-        parser.error("--with-cache mixes a model with a cache: give --model too")
     if not args.model and (args.no_ngram or args.stages != ["nats"]):
         parser.error("nothing to judge without a model but n-grams: give --model, or ask for the stage nats alone")
     return args

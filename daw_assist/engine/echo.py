@@ -57,8 +57,31 @@ class Echo:
         self._places: Places = np.zeros(0, np.intp)
         self._depths: Places = np.zeros(0, np.intp)
         self._depth_at = np.zeros(len(self._symbols) + 1, np.intp)
-        for token in ids:
-            self.append(token)
+        if len(ids):
+            self._read(np.asarray(ids, np.intp))
+
+    def _read(self, ids: Places) -> None:
+        """All at once what `append` would make of one after the other."""
+        length = self._length = len(ids)
+        pitched = (ids >= _PITCH) & (ids < _AFTER)
+        pitches = ids[pitched] - _PITCH
+        symbols = self._symbols[:length]
+        symbols[:] = ids
+        symbols[pitched] = _PITCH + (pitches - np.concatenate(([_FIRST_REFERENCE], pitches[:-1]))[: len(pitches)]) % 128
+        if len(pitches):
+            self._reference = int(pitches[-1])
+        hits = np.bincount(symbols, minlength=VOCAB_SIZE)
+        self._kinds = int(np.count_nonzero(hits))
+        self._lowest = hits.astype(np.float64) + self._kinds / VOCAB_SIZE
+        same = (symbols[:-1] == symbols[-1]).nonzero()[0]
+        depths = np.zeros(len(same), np.intp)
+        agreeing = np.arange(len(same))
+        for back in range(min(self._order, length - 1)):
+            agreeing = agreeing[same[agreeing] >= back]
+            agreeing = agreeing[symbols[same[agreeing] - back] == symbols[length - 1 - back]]
+            depths[agreeing] += 1
+        self._places, self._depths = same + 1, depths
+        self._depth_at[self._places] = depths
 
     def copy(self) -> Echo:
         """Another that goes on from here."""

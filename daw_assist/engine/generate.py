@@ -135,14 +135,17 @@ def continue_from(
     rngs: Sequence[np.random.Generator],
     on_token: Callable[[int, int], None] = lambda candidate, token: None,
     is_stale: Callable[[], bool] = lambda: False,
+    earlier: Sequence[int] = (),
 ) -> list[Continuation]:
     """The bars of the plan after what the decoder holds, once for each generator; then it holds what it held before.
+
+    `earlier`: ids of bars that the decoder does not hold any more; the echo remembers them.
 
     As many candidates as the decoder is wide are under way together; when one is finished the next takes its row.
     `on_token(candidate, token)` hears each token as it is made. An error in one ends all.
     """
     start = len(decoder.ids)
-    echo = Echo(decoder.trust, decoder.ids, plan.similarity) if decoder.trust else None
+    echo = Echo(decoder.trust, [*earlier, *decoder.ids], plan.similarity) if decoder.trust else None
     writers = [
         _Writer(plan, rng, None if echo is None else echo.copy(), partial(on_token, candidate))
         for candidate, rng in enumerate(rngs)

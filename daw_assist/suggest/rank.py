@@ -7,7 +7,7 @@ chromatic, and each gives its finding in words. None of them says what is good; 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any, Final
@@ -15,7 +15,7 @@ from typing import Any, Final
 from daw_assist.music.bars import Bar
 from daw_assist.music.key_finding import find_key
 from daw_assist.music.notes import Note
-from daw_assist.music.parts import Part
+from daw_assist.music.parts import PART_NAMES, Part
 from daw_assist.music.time import TICKS_PER_QUARTER
 from daw_assist.suggest.suggestion import Candidate, Settings
 
@@ -56,7 +56,7 @@ def faults(
     if settings.key is None:
         found.append(_out_of_key(new, context))
     if settings.density is None:
-        found.append(_density_jump(candidate.bars, context))
+        found.append(_density_jump(new, context, settings))
     missed = _missed(candidate.bars, settings, levels) if levels is not None else ()
     return [finding for finding in (*found, *missed) if finding is not None]
 
@@ -161,9 +161,11 @@ def _out_of_key(new: Sequence[Bar], context: Sequence[Bar]) -> Finding | None:
     if key is None or len(after) < MIN_NOTES // 2:
         return None
 
+    scale = key.pitch_classes
+
     def outside(notes: Sequence[Note]) -> float:
         total = sum(note.duration for note in notes)
-        return sum(note.duration for note in notes if note.pitch % 12 not in key.pitch_classes) / total
+        return sum(note.duration for note in notes if note.pitch % 12 not in scale) / total
 
     share = outside(after)
     if share > outside(before) + KEY_MARGIN:
@@ -171,13 +173,16 @@ def _out_of_key(new: Sequence[Bar], context: Sequence[Bar]) -> Finding | None:
     return None
 
 
-def _density(bars: Sequence[Bar]) -> float:
-    """Notes a quarter."""
-    return sum(len(bar.notes) for bar in bars) * TICKS_PER_QUARTER / max(1, sum(bar.length for bar in bars))
+def _density(bars: Sequence[Bar], parts: Collection[str] | None) -> float:
+    """Notes a quarter of these parts (None: of all)."""
+    notes = sum(parts is None or PART_NAMES[note.part] in parts for bar in bars for note in bar.notes)
+    return notes * TICKS_PER_QUARTER / max(1, sum(bar.length for bar in bars))
 
 
-def _density_jump(made: Sequence[Bar], context: Sequence[Bar]) -> Finding | None:
-    usual, found = _density(context[-_NEAR_BARS:]), _density(made)
+def _density_jump(new: Sequence[Bar], context: Sequence[Bar], settings: Settings) -> Finding | None:
+    """Those who may play do so far more or less than around it."""
+    usual = _density(context[-_NEAR_BARS:], settings.parts)
+    found = _density(new, settings.parts)
     if not usual or 1 / DENSITY_JUMP <= found / usual <= DENSITY_JUMP:
         return None
     return 1, f"{found:.1f} notes a beat after {usual:.1f}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +19,13 @@ from models_onnx.evaluate.windows import windows
 ALL = np.arange(VOCAB_SIZE)
 
 
-def nats_with_echo(logits: Logits, ids: list[int], trust: tuple[float, ...], similarity: float | None = None) -> Nats:
-    """-ln p(ids[i] | ids[:i]), 0 for the first; `logits` (len(ids), vocab). Nothing is masked."""
-    echo = Echo(trust, ids[:1], similarity)
+def nats_with_echo(logits: Logits, ids: list[int], echo: Echo, first: int = 1) -> Nats:
+    """-ln p(ids[i] | ids[:i]) from `first` on, 0 before; `logits` (len(ids), vocab). Nothing is masked.
+
+    The `echo` has heard what stands before ids[first], and has heard all of it afterwards.
+    """
     nats = np.zeros(len(ids))
-    for place, token in enumerate(ids[1:], 1):
+    for place, token in enumerate(ids[first:], first):
         p = probabilities(logits[place - 1], ALL, echo)
         nats[place] = -np.log(p[token] / p.sum())
         echo.append(token)
@@ -51,7 +53,7 @@ def expected_of(model: InstalledModel, pieces: Iterable[EncodedPiece], order: in
         for window in windows(piece, model.context, model.context // 2):
             end = window.at + window.count
             given = np.exp(-InstalledModel.nats(model, window.ids[:end])).tolist()
-            echo = Echo([0.0] * (order + 2), window.ids[: window.at])
+            echo = Echo([0.0] * (order + 2), piece.ids[: window.first].tolist())
             for place in range(window.at, end):
                 p, matched = echo.expected()
                 rows.append((given[place], float(p[window.ids[place]]), matched))
@@ -69,9 +71,10 @@ def learn_trust(expected: Expected, order: int) -> tuple[float, ...]:
 class EchoModel(InstalledModel):
     """A `TokenModel`: an installed model with the echo of its manifest. Threads: one."""
 
-    def nats(self, ids: list[int]) -> Nats:
+    def nats(self, ids: list[int], first: int = 1, past: Sequence[int] | None = None) -> Nats:
         trust = self.manifest.echo
         if not trust:
             return super().nats(ids)
         self._session.rewind(0)
-        return nats_with_echo(self._session.append(ids), ids, trust)
+        echo = Echo(trust, ids[:first] if past is None else past)
+        return nats_with_echo(self._session.append(ids), ids, echo, first)

@@ -8,7 +8,8 @@ validation split. The work folder keeps the ids of the training split and the n-
 
     ngram_plain   one n-gram model of the corpus, mixed with one of the piece so far (`models_onnx.evaluate.plain`)
     ngram_mix     many of both under a learned gate (`models_onnx.evaluate.ngram`)
-    model+cache   the model, mixed with the cache of ngram_plain in ngram_plain's way
+    model         as it ships: with its echo (`daw_assist.engine.echo`), which sees the whole past of the piece too
+    model_alone   without
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from models_onnx.evaluate import ngram, plain
 from models_onnx.evaluate.blend import Mask, Probabilities
 from models_onnx.evaluate.compare import Scored, figures, spent
 from models_onnx.evaluate.contexts import Ints, Stream
+from models_onnx.evaluate.echoed import EchoModel
 from models_onnx.evaluate.pieces import EncodedPiece, choose, encode_piece
 from models_onnx.evaluate.token_model import InstalledModel, Nats, TokenModel
 from models_onnx.evaluate.windows import nats_of_piece
@@ -37,9 +39,6 @@ from models_onnx.train.data import Corpus
 
 TUNED_ON = (24_000, 2000)
 """Notes a group and a piece of the validation split that the n-grams' weights are learned from."""
-
-CACHE_TUNED_ON = (6000, 2000)
-"""The same for the ten weights of model+cache; fewer, as the model has to score them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +126,6 @@ def model_nats(model: TokenModel, pieces: list[EncodedPiece], told: str, console
     return [nats_of_piece(model, p, model.context // 2) for p in steps]
 
 
-def cached_sums(held: Held, nats: list[Nats]) -> Scored:
-    """The model mixed with the cache of the plain n-gram model; `nats` are the model's, of `tune` and `pieces`."""
-    stream = held.stream
-    p = plain.mixed_with(plain.cache(stream), np.exp(-np.concatenate(nats)), held.tuned_on(stream))
-    return Scored("model+cache", held.sums(p, stream))
-
-
 @dataclass(frozen=True, slots=True)
 class NatsStage:
     """What of it is run: `model` None for the n-grams alone."""
@@ -142,7 +134,6 @@ class NatsStage:
     work: Path
     model: str | None
     threads: int = 1
-    with_cache: bool = False
     with_ngrams: bool = True
     seed: int = 0
 
@@ -152,15 +143,11 @@ class NatsStage:
         seconds: dict[str, float] = {}
         started = time.monotonic()
         if self.model:
-            model = InstalledModel(self.model, self.threads)
-            nats = model_nats(model, pieces, told, console)
-            scored.append(Scored("model", np.stack([spent(p, own) for p, own in zip(pieces, nats, strict=True)])))
-            seconds["model"] = round(time.monotonic() - started, 1)
-            if self.with_cache:
+            for name, kind in (("model", EchoModel), ("model_alone", InstalledModel)):
+                nats = model_nats(kind(self.model, self.threads), pieces, told, console)
+                scored.append(Scored(name, np.stack([spent(p, own) for p, own in zip(pieces, nats, strict=True)])))
+                seconds[name] = round(time.monotonic() - started, 1)
                 started = time.monotonic()
-                tune = choose(Corpus(self.packed / "valid.npz"), *CACHE_TUNED_ON, self.seed)
-                scored.append(cached_sums(Held(tune, pieces), model_nats(model, tune, "valid", console) + nats))
-                seconds["model+cache"] = round(time.monotonic() - started, 1)
         if self.with_ngrams:
             held = Held(choose(Corpus(self.packed / "valid.npz"), *TUNED_ON, self.seed), pieces)
             for baseline in BASELINES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,8 +20,11 @@ class TokenModel(Protocol):
 
     context: int
 
-    def nats(self, ids: list[int]) -> Nats:
-        """-ln p(ids[i] | ids[:i]) for each i; 0 for the first, which nothing predicts."""
+    def nats(self, ids: list[int], first: int = 1, past: Sequence[int] | None = None) -> Nats:
+        """-ln p(ids[i] | ids[:i]) for each i >= `first`; what stands before may be 0, the first id always is.
+
+        `past`: the whole piece before ids[first], for who can use more of it than `ids` hold.
+        """
         ...
 
 
@@ -47,6 +51,6 @@ class InstalledModel:
             raise ModelError(str(error)) from error
         self.context = self.manifest.spec.context
 
-    def nats(self, ids: list[int]) -> Nats:
+    def nats(self, ids: list[int], first: int = 1, past: Sequence[int] | None = None) -> Nats:
         self._session.rewind(0)
         return nats_of_logits(self._session.append(ids), ids)

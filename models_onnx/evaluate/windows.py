@@ -60,7 +60,6 @@ def nats_of_piece(model: TokenModel, piece: EncodedPiece, least_past: int) -> Na
     """Nats of each of `piece.ids`, 0 for the header."""
     result = np.zeros(len(piece.ids))
     for window in windows(piece, model.context, least_past):
-        result[window.first : window.first + window.count] = model.nats(window.ids)[
-            window.at : window.at + window.count
-        ]
+        nats = model.nats(window.ids, window.at, piece.ids[: window.first].tolist())
+        result[window.first : window.first + window.count] = nats[window.at : window.at + window.count]
     return result

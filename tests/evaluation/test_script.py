@@ -13,12 +13,11 @@ from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
 from daw_assist.music.time import Ticks
 from models_onnx.evaluate.blend import Mask, Probabilities
-from models_onnx.evaluate.compare import Scored, figures, spent
+from models_onnx.evaluate.compare import Scored, figures
 from models_onnx.evaluate.contexts import Stream
-from models_onnx.evaluate.heldout import Baseline, Held, cached_sums, model_nats, ngram_sums
+from models_onnx.evaluate.heldout import Baseline, Held, ngram_sums
 from models_onnx.evaluate.pieces import EncodedPiece, encode_piece
 from models_onnx.evaluate.tables import nats_tables, show
-from models_onnx.evaluate.token_model import Nats
 from scripts.evaluate import main
 
 
@@ -31,31 +30,6 @@ def piece(seed: int, repeated: bool) -> EncodedPiece:
         for tune in (tunes[:1] * 16 if repeated else tunes)
     ]
     return encode_piece(bars, "song", "repeated" if repeated else "new", f"{seed}.mid")
-
-
-class Knows:
-    """Gives each id the same probability."""
-
-    context = 64
-
-    def nats(self, ids: list[int]) -> Nats:
-        return np.full(len(ids), 2.0)
-
-
-def model_sums(pieces: list[EncodedPiece], nats: list[Nats]) -> Scored:
-    return Scored("model", np.stack([spent(p, own) for p, own in zip(pieces, nats, strict=True)]))
-
-
-def test_a_cache_helps_a_model_where_music_repeats_and_costs_it_little_where_it_does_not() -> None:
-    console = Console(stderr=True)
-    held = Held([piece(s, s % 2 == 0) for s in range(8)], [piece(s, s % 2 == 0) for s in range(20, 24)])
-    nats = model_nats(Knows(), held.tune + held.pieces, "made up", console)
-    plain = model_sums(held.pieces, nats[len(held.tune) :])
-    both = cached_sums(held, nats)
-    assert both.name == "model+cache"
-    result = figures(held.pieces, [plain, both], [("model+cache", "model")])
-    assert result["repeated"]["differences"]["model+cache - model"]["micro"] < -1
-    assert result["new"]["model+cache"]["micro"] < result["new"]["model"]["micro"] + 0.1
 
 
 def test_scores_of_a_baseline_are_kept_until_its_version_or_the_pieces_change(tmp_path: Path) -> None:
@@ -101,7 +75,7 @@ def test_the_tables_show_every_model_and_the_differences_with_their_intervals() 
         assert said in text
 
 
-@pytest.mark.parametrize("asked", [["--with-cache"], ["--no-ngram"], ["--with-cache", "--no-ngram"]])
+@pytest.mark.parametrize("asked", [["--no-ngram"], ["--stages", "music"]])
 def test_without_a_model_there_is_nothing_for_these_to_score(
     asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -34,7 +36,7 @@ class Remembers:
         self.context = context
         self.seen: list[list[int]] = []
 
-    def nats(self, ids: list[int]) -> Nats:
+    def nats(self, ids: list[int], first: int = 1, past: Sequence[int] | None = None) -> Nats:
         self.seen.append(ids)
         return np.ones(len(ids))
 

@@ -12,11 +12,11 @@ from daw_assist.music.parts import Part
 from daw_assist.music.time import Ticks
 
 TUNES = {
-    "C major": "60 62 64 65 67 67 69 69 69 69 67 69 69 69 69 67 65 65 65 65 64 64 62 62 62 62 60",
+    "C major": "60 60 67 67 69 69 67 65 65 64 64 62 62 60",
     "A minor": "69 71 72 74 76 76 74 72 71 69 68 69 71 64 69 72 71 69 68 69",
     "G major": "67 71 74 79 78 76 74 72 71 69 67 62 67",
 }
-"""Alle meine Entchen; a minor tune with its leading note; a G major arpeggio and scale."""
+"""Ah vous dirai-je, maman; a minor tune with its leading note; a G major arpeggio and scale."""
 
 
 def notes(pitches: list[int], part: Part = Part.KEYS) -> list[Note]:

@@ -13,7 +13,7 @@ from daw_assist.music.metre import Metre
 from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
 from daw_assist.music.time import Ticks
-from daw_assist.server.limits import MAX_CONTEXT_BARS, MAX_CONTEXT_NOTES, check_context, check_settings
+from daw_assist.server.limits import MAX_CONTEXT_BARS, MAX_CONTEXT_NOTES, check_context, check_fill, check_settings
 from daw_assist.suggest.suggestion import Settings
 
 NOTE = Note(Ticks(0), Part.KEYS, 60, Ticks(24), 80)
@@ -25,6 +25,8 @@ NOTE = Note(Ticks(0), Part.KEYS, 60, Ticks(24), 80)
         {"bars": 0}, {"bars": 17}, {"candidates": 0}, {"candidates": 9}, {"seed": -1}, {"seed": 2**63},
         {"temperature": float("nan")}, {"temperature": float("inf")}, {"temperature": 0.0}, {"temperature": 2.1},
         {"top_p": float("nan")}, {"top_p": 0.0}, {"top_p": 1.5}, {"density": 8}, {"density": -1},
+        {"polyphony": 8}, {"register": -1}, {"loudness": 8}, {"syncopation": 8}, {"similarity": 1.1}, {"bpm": 9},
+        {"similarity": float("nan")}, {"parts": ()}, {"parts": ("keys", "kazoo")}, {"parts": ("x" * 10_000,)},
         {"style": "polka"}, {"style": "x" * 10_000}, {"key": "H moll"}, {"key": ""}, {"key": "A" * 10_000},
     ],
 )  # fmt: skip
@@ -83,3 +85,15 @@ def test_every_note_that_midi_can_say_passes(onset: int, pitch: int, duration: i
 
 def test_an_upbeat_bar_that_is_cut_short_passes() -> None:
     check_context((Bar(Metre(), (NOTE,), Ticks(24)), Bar(Metre(7, 8), (NOTE,))))
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 0), (0, 15), (48, 63), (63, 63)])
+def test_one_to_sixteen_bars_that_are_there_can_be_filled(first: int, last: int) -> None:
+    check_fill((Bar(Metre()),) * 64, first, last)
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 16), (64, 64), (60, 64), (3, 2), (-1, 0), (2**31, 2**31)])
+def test_no_other_bars_can_be_filled(first: int, last: int) -> None:
+    with pytest.raises(RequestError, match=r"cannot be filled; name 1\.\.16 bars") as refused:
+        check_fill((Bar(Metre()),) * 64, first, last)
+    assert refused.value.code == "bad_request"

@@ -55,6 +55,8 @@ def test_a_body_may_be_left_out_where_every_field_has_a_default() -> None:
         (packed(v=1, id=3, name="cancel", body={"epoch": -1}), "bad_request", 3),
         (packed(v=1, id=3, name="accept", body={"bars": 99}), "bad_request", 3),
         (packed(v=1, id=3, name="accept", body={"part": 11}), "bad_request", 3),
+        (packed(v=1, id=3, name="fill", body={"bars": []}), "bad_request", 3),
+        (packed(v=1, id=3, name="fill", body={"bars": [], "first": -1, "last": 0}), "bad_request", 3),
         (packed(v=1, id=3, name="live_status", body={"state": {"a": {"b": {"c": 1}}}}), "bad_request", 3),
         (packed(v=1, id=3, name="live_status", body={"state": {"a": "x" * 20_000}}), "bad_request", 3),
         # A Bar of length 0 asks its metre for one, which divides by the denominator.
@@ -137,9 +139,32 @@ def test_words_of_a_command_line_become_a_request() -> None:
     assert request == p.ContinueRequest(settings=Settings(bars=2, style="rock"), epoch=1)
 
 
+def test_settings_are_words_too_and_parts_are_set_apart_by_commas() -> None:
+    words = {"bars": "2", "parts": "keys,bass", "density": "3", "similarity": "0.5", "epoch": "1", "key": "F# minor"}
+    asked = Settings(bars=2, parts=("keys", "bass"), density=3, similarity=0.5, key="F# minor")
+    assert p.request_from_text("continue", words) == p.ContinueRequest(settings=asked, epoch=1)
+    words = {
+        "bars": '[{"metre": {}}, {"metre": {}}]',
+        "first": "1",
+        "last": "1",
+        "parts": "drums",
+        "settings": '{"seed": 4}',
+    }
+    filled = p.FillRequest((Bar(Metre()), Bar(Metre())), 1, 1, Settings(parts=("drums",), seed=4))
+    assert p.request_from_text("fill", words) == filled
+
+
 @pytest.mark.parametrize(
     ("name", "fields"),
-    [("sing", {}), ("ping", {"x": "1"}), ("cancel", {"epoch": "soon"}), ("continue", {"settings": "{broken"})],
+    [
+        ("sing", {}),
+        ("ping", {"x": "1"}),
+        ("continue", {"loud": "1"}),
+        ("continue", {"density": "soon"}),
+        ("fill", {}),
+        ("cancel", {"epoch": "soon"}),
+        ("continue", {"settings": "{broken"}),
+    ],
 )
 def test_words_that_do_not_fit_are_a_usage_error_that_says_what_there_is(name: str, fields: dict[str, str]) -> None:
     with pytest.raises(UsageError, match=r"there are ping|it takes"):

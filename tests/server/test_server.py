@@ -68,6 +68,18 @@ def test_ping_status_continue_and_warm_are_answered(echo_server: Any, tune: Tune
         assert client.request("cancel", epoch=9) is not None
 
 
+def test_bars_between_others_are_filled_and_a_range_that_is_none_is_refused(echo_server: Any, tune: Tune) -> None:
+    with echo_server.client() as client:
+        made = client.request("fill", bars=tune, first=1, last=2, settings=Settings(candidates=2), epoch=4)
+        assert (made.epoch, made.first_bar) == (4, 1)
+        assert [len(candidate.bars) for candidate in made.candidates] == [2, 2]
+        for first, last in ((2, 1), (0, 3)):
+            with pytest.raises(RequestError, match="cannot be filled"):
+                client.request("fill", bars=tune, first=first, last=last)
+        with pytest.raises(RequestError, match="density must be in"):
+            client.request("fill", bars=tune, first=1, last=2, settings=Settings(density=9))
+
+
 def test_every_range_is_checked_before_the_engine_sees_it(echo_server: Any, tune: Tune) -> None:
     with echo_server.client() as client:
         for settings in (Settings(bars=17), Settings(candidates=9), Settings(temperature=float("nan"))):

@@ -37,6 +37,7 @@ TUNE = (bar(60, 62, 64, 65), bar(67, 65, 64, 62), bar(64, 60, 67, 64), bar(65, 6
 """C major, no bar like another."""
 NEXT = (bar(67, 69, 71, 72), bar(72, 67, 64, 67), bar(65, 69, 67, 65))
 CHROMATIC = (bar(60, 61, 62, 63), bar(64, 65, 66, 67), bar(68, 69, 70, 71))
+FALLING = tuple(bar(*(72 - 4 * i - k for k in range(4))) for i in range(3))
 SHARP = (bar(61, 63, 66, 68), bar(70, 68, 66, 63))
 LOOP = (beat(36, 42, 38, 42),) * 4
 HELD = (bar(60, 60, 60, 60, 60, 60, 60, 60, step=12),) * 4
@@ -77,7 +78,7 @@ def test_what_is_plainly_wrong_is_found_and_said(made: Bars, context: Bars, foun
 
 @pytest.mark.parametrize(
     ("made", "context"),
-    [(LOOP, LOOP), (LOOP, (*LOOP, beat(36, 36, 38, 42))), (HELD[:1], HELD), (CHROMATIC, tuple(bar(*(72 - 4 * i - k for k in range(4))) for i in range(3))), (SHARP, CHROMATIC)],
+    [(LOOP, LOOP), (LOOP, (*LOOP, beat(36, 36, 38, 42))), (HELD[:1], HELD), (CHROMATIC, FALLING), (SHARP, CHROMATIC)],
     ids=["a drum loop", "a loop with a fill", "one pitch", "chromatic", "no key to leave"],
 )  # fmt: skip
 def test_what_the_music_itself_does_is_no_fault(made: Bars, context: Bars) -> None:
@@ -118,6 +119,14 @@ def test_notes_that_were_fixed_are_nobodys_fault() -> None:
     both = tuple(Bar(b.metre, (*b.notes, *new.notes)) for b, new in zip(held, NEXT, strict=False))
     assert faults(candidate(*both), TUNE, fixed=held) == []
     assert faults(candidate(*held), TUNE, fixed=held) == [(8, "silent")]
+
+
+def test_the_density_is_that_of_those_who_may_play() -> None:
+    band = tuple(Bar(b.metre, (*b.notes, *beat(*[36] * 16).notes)) for b in TUNE)
+    drums = tuple(beat(*[36] * 16) for _ in range(2))
+    made = tuple(Bar(b.metre, (*b.notes, *new.notes)) for b, new in zip(drums, (bar(67), EMPTY), strict=True))
+    keys = Settings(parts=("keys",))
+    assert faults(candidate(*made), band, keys, fixed=drums) == [(1, "0.1 notes a beat after 1.0")]
 
 
 def test_the_soundest_comes_first_then_the_likeliest_and_each_says_why_it_is_not() -> None:
