@@ -7,7 +7,7 @@ CORPORA ?= work/corpora
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live test check fix bench corpora train evaluate story size clean
+.PHONY: help demo live test check fix bench corpora train evaluate listen index story size clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -50,8 +50,15 @@ corpora: $(VENV)/.dev ## pack the training corpora found in DATA into CORPORA
 train: $(VENV)/.dev ## train the small model on CORPORA (hours; goes on where it stopped; needs the train extra)
 	$(BIN)/python scripts/train.py $(CORPORA) -o work/small --compile
 
-evaluate: $(VENV)/.dev ## held-out nats a note, model against n-gram, one line added to benchmarks/results/heldout.jsonl
-	$(BIN)/python scripts/evaluate.py $(CORPORA) --model small-int8 --work work/evaluate --out benchmarks/results/heldout.jsonl
+evaluate: $(VENV)/.dev ## judge the model on held-out music (about an hour): a line in benchmarks/results/heldout.jsonl, benchmarks/evaluation.md
+	$(BIN)/python scripts/evaluate.py $(CORPORA) --model small-int8 --candidates 3 --work work/evaluate \
+	  --out benchmarks/results/heldout.jsonl --markdown benchmarks/evaluation.md
+
+listen: $(VENV)/.dev ## write what the model makes of held-out pieces as bars into docs/listening.md
+	$(BIN)/python scripts/listen.py $(CORPORA) -o docs/listening.md
+
+index: $(VENV)/.dev ## the index that suggestions are compared with (resemblance to the corpus), from CORPORA
+	$(BIN)/python scripts/index_corpus.py $(CORPORA)
 
 story: $(VENV)/.dev ## compose, prepare, train, export, evaluate, continue: everything small (minutes; needs the train extra)
 	$(BIN)/python scripts/whole_story.py

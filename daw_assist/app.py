@@ -12,13 +12,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from daw_assist.clock import NS_PER_MS, MonotonicClock
@@ -29,6 +30,7 @@ from daw_assist.mailbox import Bounded, Latest
 from daw_assist.midi.ports import MidiInput, MidiOutput
 from daw_assist.music.bars import Bar
 from daw_assist.music.metre import Metre
+from daw_assist.music.notes import Note
 from daw_assist.music.parts import DRUM_CHANNEL, Part
 from daw_assist.performance import Ask, Hands, OnBar, Performance
 from daw_assist.schedule.sender import Sender
@@ -42,6 +44,10 @@ from daw_assist.transport.clock_follower import ClockFollower
 from daw_assist.transport.internal import InternalClock
 from daw_assist.transport.position import BarGrid
 from models_onnx import manifest as models
+
+if TYPE_CHECKING:
+    from daw_assist.engine.worker import LoadedModel
+    from daw_assist.pipeline import OnNote
 
 log = logging.getLogger(__name__)
 DEFAULT_MODEL = models.DEFAULT_MODEL
@@ -67,25 +73,50 @@ def engine_command(model: str, provider: str, threads: int) -> list[str]:
     ]  # fmt: skip
 
 
-def run_continue(
-    source: Path, target: Path, settings: Settings, model: str, provider: str, threads: int, as_json: bool
-) -> int:
+def run_continue(args: argparse.Namespace, settings: Settings) -> int:
     """`continue`: the path on files, in this process."""
-    from daw_assist.engine.worker import LoadedModel
-    from daw_assist.offline import checked, continue_file
+    from daw_assist.offline import continue_file
 
-    checked(settings)
-    return _told(continue_file(source, target, settings, LoadedModel(model, provider, threads)), as_json)
+    with _progress(settings.candidates, settings.bars) as on_note:
+        told = continue_file(args.source, args.out, settings, _loader(args), on_note)
+    return _told(told, args.json)
 
 
 def run_fill(args: argparse.Namespace, settings: Settings) -> int:
     """`fill`: as `continue`, between bars."""
-    from daw_assist.engine.worker import LoadedModel
-    from daw_assist.offline import checked, fill_file
+    from daw_assist.offline import fill_file
 
-    checked(settings)
-    model = LoadedModel(args.model, args.provider, args.threads)
-    return _told(fill_file(args.source, args.out, (args.first, args.last), args.lock, settings, model), args.json)
+    span = (args.first, args.last)
+    with _progress(settings.candidates, args.last - args.first + 1) as on_note:
+        told = fill_file(args.source, args.out, span, args.lock, settings, _loader(args), on_note)
+    return _told(told, args.json)
+
+
+def _loader(args: argparse.Namespace) -> Callable[[], LoadedModel]:
+    """Loading takes seconds and the imports for it too: not before the rest is known to be in order."""
+
+    def load() -> LoadedModel:
+        from daw_assist.engine.worker import LoadedModel
+
+        return LoadedModel(args.model, args.provider, args.threads)
+
+    return load
+
+
+@contextmanager
+def _progress(candidates: int, bars: int) -> Iterator[OnNote]:
+    """A bar on stderr over candidates x bars, moved on by the notes that are made; nothing where there is no terminal."""
+    reached: dict[int, int] = {}
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as shown:
+        task = shown.add_task("composing", total=max(1, candidates * bars))
+
+        def on_note(candidate: int, bar: int, note: Note) -> None:
+            if reached.get(candidate) != bar:
+                reached[candidate] = bar
+                shown.update(task, completed=sum(reached.values()))
+
+        yield on_note
 
 
 def _told(told: dict[str, Any], as_json: bool) -> int:
@@ -96,7 +127,8 @@ def _told(told: dict[str, Any], as_json: bool) -> int:
     best = told["candidates"][0]
     first, last = best["bars"]
     which = f"bar {first} is" if first == last else f"bars {first}-{last} are"
-    print(f"{told['file']}: {which} new (seed {told['seed']}, {told['model']})")
+    changed = f"; {best['removed']} notes went, {best['notes']} came" if "locked" in told else ""
+    print(f"{told['file']}: {which} new{changed} (seed {told['seed']}, {told['model']})")
     if best["faults"]:
         print(f"the best of {len(told['candidates'])} has faults: {'; '.join(best['faults'])}", file=sys.stderr)
     return 0

@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import NoReturn
 
 from daw_assist import app, demo
 from daw_assist.errors import DawAssistError, UsageError
 from daw_assist.music.metre import parse_metre
 from daw_assist.music.parts import PART_NAMES
 from daw_assist.suggest.suggestion import Settings
+from daw_assist.tokens.asked import part_words
 from models_onnx.manifest import ModelError as ModelFault
 
 Command = Callable[[argparse.Namespace], int]
@@ -45,10 +47,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, like every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _cores(text: str) -> int:
+    count = int(text)
+    if count < 0:
+        raise argparse.ArgumentTypeError(f"cores must be 0 or more, not {count}")
+    return count
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="daw-assist", description="An AI co-composer that plays along inside any DAW."
-    )
+    parser = _Parser(prog="daw-assist", description="An AI co-composer that plays along inside any DAW.")
     parser.add_argument("--verbose", action="store_true", help="say more on stderr")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _demo(commands)
@@ -63,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 def _model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default=app.DEFAULT_MODEL, help="name (see `daw-assist models`) or folder")
     parser.add_argument("--provider", choices=("auto", "cuda", "cpu"), default="auto")
-    parser.add_argument("--threads", type=int, default=0, help="cores for the model (0: one)")
+    parser.add_argument("--threads", type=_cores, default=0, help="cores for the model (0: one)")
 
 
 def _settings_options(parser: argparse.ArgumentParser, bars: bool = True) -> None:
@@ -75,16 +89,24 @@ def _settings_options(parser: argparse.ArgumentParser, bars: bool = True) -> Non
     parser.add_argument(
         "--temperature", type=float, default=usual.temperature, help="0.1 safe .. 2 wild (default %(default)s)"
     )
-    parser.add_argument("--top-p", type=float, default=usual.top_p, help="nucleus, 0.05..1 (default %(default)s)")
+    parser.add_argument("--top-p", type=float, default=usual.top_p, help="nucleus, 0.01..1 (default %(default)s)")
     parser.add_argument("--style", help="e.g. song, dance, piano, rock")
-    parser.add_argument("--key", help='scale lock, e.g. "G" or "F# minor"')
+    parser.add_argument("--key", help='scale lock, e.g. "G" or "F# minor" (default: any pitch)')
     parser.add_argument("--density", type=int, help="0 empty .. 7 very dense")
-    parser.add_argument("--polyphony", type=int, help="1 a single line .. 7 five voices and more")
+    parser.add_argument("--polyphony", type=int, help="0 empty, 1 a single line .. 7 five voices and more")
     parser.add_argument("--register", type=int, help="0 lowest .. 7 highest")
     parser.add_argument("--loudness", type=int, help="0 softest .. 7 loudest")
-    parser.add_argument("--syncopation", type=int, help="0 on the beat .. 7")
-    parser.add_argument("--similarity", type=float, help="0 away from the given music .. 1 its motifs over and over")
-    parser.add_argument("--parts", nargs="+", metavar="PART", help=f"who may play: {', '.join(PART_NAMES)}")
+    parser.add_argument("--syncopation", type=int, help="0 on the beat .. 7 off it")
+    parser.add_argument(
+        "--similarity", type=float,
+        help="0 away from the given music .. 1 its motifs over and over (default: 0.5, as learned)",
+    )  # fmt: skip
+    rest = "those heard" if bars else "those in these bars that are not locked"
+    rest += "" if bars else "; without --lock, parts not named here stay as they are"
+    parser.add_argument(
+        "--parts", type=part_words, metavar="PART,PART",
+        help=f"who may play, with commas between: {', '.join(PART_NAMES)} (default: {rest})",
+    )  # fmt: skip
 
 
 def _settings(args: argparse.Namespace) -> Settings:
@@ -95,22 +117,20 @@ def _settings(args: argparse.Namespace) -> Settings:
         for field in fields(Settings)
         if field.name in args and field.name != "bpm"
     }
-    return Settings(**asked | {"seed": seed, "parts": tuple(args.parts) if args.parts else None})
+    return Settings(**asked | {"seed": seed})
 
 
-def _continue(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _continue(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser("continue", help="a .mid in, the same followed by new bars out")
     parser.add_argument("source", type=Path, metavar="IN.mid")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.mid")
     parser.add_argument("--json", action="store_true", help="print what was done as JSON on stdout")
     _settings_options(parser)
     _model_options(parser)
-    parser.set_defaults(
-        run=lambda a: app.run_continue(a.source, a.out, _settings(a), a.model, a.provider, a.threads, a.json)
-    )
+    parser.set_defaults(run=lambda a: app.run_continue(a, _settings(a)))
 
 
-def _fill(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _fill(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser("fill", help="a .mid in, the same with new music in some of its bars out")
     parser.add_argument("source", type=Path, metavar="IN.mid")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.mid")
@@ -118,14 +138,18 @@ def _fill(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "--from", dest="first", type=int, required=True, metavar="BAR", help="first bar, counted from 1"
     )
     parser.add_argument("--to", dest="last", type=int, required=True, metavar="BAR", help="last bar, included")
-    parser.add_argument("--lock", nargs="+", default=[], metavar="PART", help="parts that stay as they are")
+    parser.add_argument(
+        "--lock", type=part_words, default=(), metavar="PART,PART",
+        help="parts that stay as they are, with commas between; those neither locked nor named with --parts are emptied "
+        "in these bars (with --parts alone they stay)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print what was done as JSON on stdout")
     _settings_options(parser, bars=False)
     _model_options(parser)
     parser.set_defaults(run=lambda a: app.run_fill(a, _settings(a)))
 
 
-def _demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser("demo", help="a shipped tune is played as though live; no DAW, no MIDI system needed")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for demo.mid and demo.png (default: here)")
     parser.add_argument("--bpm", type=float, default=132.0)
@@ -134,7 +158,7 @@ def _demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.set_defaults(run=lambda a: demo.run_demo(a.out, a.bpm, a.seed, a.model, a.provider, a.threads))
 
 
-def _live(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _live(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser("live", help="play along: virtual MIDI ports, following the DAW's clock")
     parser.add_argument(
         "--virtual", default="daw-assist", metavar="NAME", help="name of the virtual ports (default %(default)s)"
@@ -168,7 +192,7 @@ def _live(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
 
 
-def _server(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _server(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser("serve", help="the engine server alone (ZeroMQ)")
     parser.add_argument("--endpoint", help="ipc:///path or tcp://127.0.0.1:port (default: a private ipc socket)")
     _model_options(parser)
@@ -184,7 +208,7 @@ def _server(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     ask.set_defaults(run=lambda a: app.run_ask(a.name, a.fields, a.endpoint, a.timeout))
 
 
-def _models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _models(commands: argparse._SubParsersAction[_Parser]) -> None:
     models = commands.add_parser("models", help="what is installed: size, precision, data licence, scores")
     models.add_argument("name", nargs="?")
     models.set_defaults(run=lambda a: app.run_models(a.name))

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from daw_assist.errors import UsageError
+from daw_assist.engine.resemblance import load_once
+from daw_assist.errors import MidiFileError, UsageError
 from daw_assist.midi.file import MidiFile, append_notes, load_midi, replace_notes, save_midi, to_song
 from daw_assist.midi.smf import TEMPO, marks
 from daw_assist.music.bars import Bar, Song, flatten
 from daw_assist.music.notes import Note
 from daw_assist.music.parts import PART_NAMES, Part
 from daw_assist.music.time import Ticks
-from daw_assist.pipeline import MAX_AFTER, NEAR_BARS, Model, check_range, fill, opened, suggest
+from daw_assist.pipeline import Model, OnNote, check_range, fill, opened, suggest
+from daw_assist.prompt import MAX_AFTER, NEAR_BARS
 from daw_assist.suggest.suggestion import Candidate, Settings, Suggestion
 from daw_assist.tokens.asked import BPM_RANGE, fault_of, fault_of_parts
+from models_onnx.manifest import FILES
+
+CORPUS_INDEX = FILES / "corpus" / "8grams.npz"
 
 
 def checked(settings: Settings) -> Settings:
@@ -28,13 +34,23 @@ def checked(settings: Settings) -> Settings:
     return settings
 
 
-def continue_file(source: Path, target: Path, settings: Settings, model: Model) -> dict[str, Any]:
-    """Write the input followed by the best candidate to `target`, and all of them beside it; what was done, as JSON values."""
+Loader = Callable[[], Model]
+"""Loads the model: seconds, so only once everything else is known to be in order."""
+
+
+def continue_file(
+    source: Path, target: Path, settings: Settings, load: Loader, on_note: OnNote = lambda *told: None
+) -> dict[str, Any]:
+    """Write the input followed by the best candidate to `target`, and all of them beside it; what was done, as JSON values.
+
+    `target` may be the input itself.
+    """
     checked(settings)
     file, song, bars = _read(source)
     start = Ticks(sum(bar.length for bar in bars))
     paths = _paths(source, target, settings)
-    made = suggest(bars, _with_tempo(settings, file, song, start), model)
+    with _naming(source):
+        made = suggest(bars, _with_tempo(settings, file, song, start), load(), on_note=on_note)
     files = [append_notes(file, flatten(candidate.bars, start)) for candidate in made.candidates]
     _save(files, target, paths)
     counts = [(_size(candidate), 0) for candidate in made.candidates]
@@ -42,24 +58,37 @@ def continue_file(source: Path, target: Path, settings: Settings, model: Model) 
 
 
 def fill_file(
-    source: Path, target: Path, span: tuple[int, int], lock: Sequence[str], settings: Settings, model: Model
+    source: Path,
+    target: Path,
+    span: tuple[int, int],
+    lock: Sequence[str],
+    settings: Settings,
+    load: Loader,
+    on_note: OnNote = lambda *told: None,
 ) -> dict[str, Any]:
     """Write the input with new music in the bars of `span` (counted from 1, both included) as `continue_file` does.
 
-    Notes that start in these bars go, but for those of the parts in `lock`; every other event of the file stays as it is.
+    Notes that start in these bars go, but for those of the parts in `lock`; every other event of the file stays as it
+    is. Who names the parts that are to play, and locks none, keeps all others. `target` may not be the input.
     """
     checked(settings)
+    if target.resolve() == source.resolve():
+        raise UsageError(f"{target} is the input, whose bars would be lost: choose another name for -o")
     file, song, bars = _read(source)
     first, last = span[0] - 1, span[1] - 1
-    check_range(len(bars), first, last)
+    with _naming(source):
+        check_range(len(bars), first, last)
     locked = _locked(lock, song, settings, source.name)
+    if settings.parts and not lock:
+        locked = sorted({note.part for note in song.notes if PART_NAMES[note.part] not in settings.parts})
     start = Ticks(sum(bar.length for bar in bars[:first]))
     end = start + sum(bar.length for bar in bars[first : last + 1])
     paths = _paths(source, target, settings)
     left = opened(bars, first, last, lambda note: note.part in locked)
     settings = _with_tempo(settings, file, song, start)
     settings = replace(settings, parts=settings.parts or _players(bars, first, last, locked, source.name))
-    made = fill(left, first, last, settings, model)
+    with _naming(source):
+        made = fill(left, first, last, settings, load(), on_note=on_note)
     kept = Counter(flatten(left[first : last + 1], start))
 
     def goes(note: Note) -> bool:
@@ -75,6 +104,15 @@ def fill_file(
     return report(made, counts, [str(path) for path in paths], str(target)) | {
         "locked": [p.name.lower() for p in locked]
     }
+
+
+@contextmanager
+def _naming(source: Path) -> Iterator[None]:
+    """A refusal says which file it is about."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{source.name}: {error}") from error
 
 
 def _read(source: Path) -> tuple[MidiFile, Song, tuple[Bar, ...]]:
@@ -124,7 +162,15 @@ def _players(bars: Sequence[Bar], first: int, last: int, locked: Sequence[Part],
 
 
 def _paths(source: Path, target: Path, settings: Settings) -> list[Path]:
-    """Where the candidates go: the one to `target`, several beside it with numbers."""
+    """Where the candidates go: the one to `target`, several beside it with numbers; an error if they cannot go there."""
+    fault = (
+        "there is no such folder" if not target.parent.exists()
+        else "its folder is a file" if not target.parent.is_dir()
+        else "it is a folder" if target.is_dir()
+        else None
+    )  # fmt: skip
+    if fault is not None:
+        raise MidiFileError(f"{target}: cannot be written ({fault}); choose another name for -o")
     if settings.candidates == 1:
         return [target]
     paths = [target.with_name(f"{target.stem}.{i}{target.suffix}") for i in range(1, settings.candidates + 1)]
@@ -148,11 +194,22 @@ def _size(candidate: Candidate) -> int:
     return sum(len(bar.notes) for bar in candidate.bars)
 
 
-def report(made: Suggestion, counts: Sequence[tuple[int, int]], files: Sequence[str], best: str) -> dict[str, Any]:
-    """The JSON object of `--json`; `counts`: notes put in and taken out, by candidate.
+def originality(bars: Sequence[Bar]) -> dict[str, Any] | None:
+    """How much of the bars stands in the training corpora (`engine.resemblance`), beside the same of human music.
 
-    Resemblance to the corpus is not measured yet, and says so.
+    None where the index was not installed, or where the bars have no line of nine notes.
     """
+    if not CORPUS_INDEX.is_file():
+        return None
+    index = load_once(CORPUS_INDEX)
+    found = index.resemblance(bars)
+    if not found.grams:
+        return None
+    return {"share": round(found.share, 4), "longest": found.longest, "human": index.about.get("human")}
+
+
+def report(made: Suggestion, counts: Sequence[tuple[int, int]], files: Sequence[str], best: str) -> dict[str, Any]:
+    """The JSON object of `--json`; `counts`: notes put in and taken out, by candidate."""
     origin = made.provenance
     bars = [made.first_bar + 1, made.first_bar + origin.settings.bars]
     return {
@@ -162,7 +219,8 @@ def report(made: Suggestion, counts: Sequence[tuple[int, int]], files: Sequence[
         "candidates": [
             {
                 "file": name, "bars": bars, "notes": new, "removed": gone, "seed": candidate.seed,
-                "nats_per_note": candidate.nats_per_note, "faults": list(candidate.faults), "originality": None,
+                "nats_per_note": candidate.nats_per_note, "faults": list(candidate.faults),
+                "originality": originality(candidate.bars),
             }
             for candidate, (new, gone), name in zip(made.candidates, counts, files, strict=True)
         ],

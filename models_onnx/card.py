@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from models_onnx import manifest as models
-from models_onnx.manifest import Manifest
+from models_onnx.corpora.sources import credit
+from models_onnx.manifest import NOT_RECORDED, Manifest
 from models_onnx.record import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -20,22 +21,6 @@ Line = dict[str, Any]
 
 STAGES = ("music", "originality", "steering", "styles")
 """Parts of a held-out line beside its nats (`scripts/evaluate.py`)."""
-
-CREDITS = (
-    ("nifc polish", "Narodowy Instytut Fryderyka Chopina, polishscores.org (humdrum-polish-scores)"),
-    ("nifc chopin", "Narodowy Instytut Fryderyka Chopina, Chopin first editions"),
-    ("openscore lieder", "OpenScore Lieder Corpus"),
-    ("openscore quartets", "OpenScore String Quartets"),
-    ("openscore string", "OpenScore String Quartets"),
-    ("mutopia", "Mutopia Project; the CC BY pieces by their typesetters"),
-    ("js fake", "JS Fake Chorales, Omar Peracha"),
-    ("groove", "Groove MIDI Dataset 1.0.0, Google LLC (Gillick, Roberts, Engel, Eck, Bamman 2019)"),
-    ("freedoom", "Freedoom project"),
-    ("simutrans", "Simutrans contributors (music of simutrans-data 123.0.1)"),
-    ("open hymnal", "Open Hymnal, openhymnal.org"),
-    ("openewld", "OpenEWLD: transcriptions under MIT of songs in the public domain"),
-)
-"""Words at the beginning of a corpus' name in a manifest, and whom its notice names."""
 
 _CARD = """# {name}
 
@@ -122,10 +107,10 @@ def _training(told: Manifest) -> str:
     facts = [
         f"- Seen: {_count(tokens)} tokens in {story.get('steps', NOT_MEASURED)} steps"
         if tokens
-        else "- Seen: not recorded",
+        else f"- Seen: {NOT_RECORDED}",
         f"- Time: {minutes:.0f} minutes on {story.get('device', 'an unrecorded device')}"
         if minutes
-        else "- Time: not recorded",
+        else f"- Time: {NOT_RECORDED}",
         f"- Validation: {story.get('valid_nats_a_token', NOT_MEASURED)} nats a token (fixed windows of held-out pieces)",
     ]
     if story.get("note"):
@@ -135,16 +120,10 @@ def _training(told: Manifest) -> str:
 
 def _data(told: Manifest) -> str:
     if not told.data:
-        return "No data."
+        return "No data." if _is_random(told) else f"Data: {NOT_RECORDED}."
     rows = [f"| {name} | {licence} | {credit(name)} |" for name, licence in sorted(told.data.items())]
     head = "| data | licence | credit |\n|---|---|---|\n"
     return head + "\n".join(rows) + "\n\nWhoever passes these weights on passes on these credits."
-
-
-def credit(name: str) -> str:
-    """Whom the notice names for a corpus; the corpus itself where nothing is known of it."""
-    plain = " ".join(name.lower().replace("-", " ").split())
-    return next((who for words, who in CREDITS if plain.startswith(words)), name)
 
 
 def _export(verified: dict[str, Any] | None) -> str:

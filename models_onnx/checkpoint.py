@@ -24,8 +24,24 @@ def save(path: Path, spec: ModelSpec, weights: Weights, story: dict[str, Any]) -
 
 
 def load(path: Path) -> tuple[ModelSpec, Weights, dict[str, Any]]:
-    """(spec, weights as float32, story)."""
+    """(spec, weights as float32, story).
+
+    Errors: OSError, ValueError, KeyError or TypeError for a file that is not a checkpoint, before its weights are read
+    where its spec is beyond `spec.BOUNDS`.
+    """
     with np.load(path, allow_pickle=False) as store:
-        words = json.loads(store["words"].tobytes())
-        weights = {name: store[name].astype(np.float32) for name in store.files if name != "words"}
-    return ModelSpec(**words["spec"]), weights, words["story"]
+        try:
+            words = json.loads(store["words"].tobytes())
+        except RecursionError as error:
+            raise ValueError("its words are nested too deep") from error
+        spec, story = ModelSpec(**words["spec"]), words["story"]
+        if not isinstance(story, dict):
+            raise ValueError("its story is not an object")
+        weights = {name: _real(name, store[name]) for name in store.files if name != "words"}
+    return spec, weights, story
+
+
+def _real(name: str, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if array.dtype.kind != "f":
+        raise ValueError(f"{name} is of {array.dtype}, not of real numbers")
+    return array.astype(np.float32)

@@ -26,20 +26,13 @@ from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_help
 
 from models_onnx import checkpoint, manifest
 from models_onnx.checkpoint import Weights
+from models_onnx.manifest import NOT_RECORDED, PRECISIONS
 from models_onnx.spec import ModelSpec
 
-PRECISIONS = ("fp32", "fp16", "int8")
 OPSET = 23
 IR_VERSION = 11
 BLOCK = 32
 MICROSOFT = "com.microsoft"
-DATA = {
-    "NIFC Polish scores, Fryderyk Chopin Institute": "CC BY 4.0", "NIFC Chopin first editions": "CC BY 4.0",
-    "OpenScore Lieder": "CC0 1.0", "OpenScore String Quartets": "CC0 1.0", "Mutopia (PD and CC BY pieces)": "PD, CC BY",
-    "JS Fake Chorales, Omar Peracha": "CC BY 4.0", "Groove MIDI Dataset, Google LLC": "CC BY 4.0",
-    "Freedoom": "BSD-3-Clause", "Simutrans": "Artistic-1.0",
-}  # fmt: skip
-"""What weights learn from by `make corpora`, with licences; a checkpoint whose story says otherwise is believed."""
 
 
 class _Graph:
@@ -178,6 +171,15 @@ def check(model: ModelProto) -> None:
         raise ValueError("the graph has no GroupQueryAttention: without it the cache is not written in place")
 
 
+def learnt_from(data: Any) -> dict[str, str]:
+    """Corpus -> licence, from what a story says: a list of {"source", "licence"}, or such a dict; ValueError for else."""
+    if isinstance(data, dict):
+        return data
+    if not isinstance(data, list | tuple) or not all(isinstance(one, dict) for one in data):
+        raise ValueError("data of its story is not a list of sources")
+    return {one["source"]: one.get("licence", NOT_RECORDED) for one in data}
+
+
 def export_folder(source: Path, out: Path, name: str, precision: str) -> Path:
     """A checkpoint (.npz) as the model folder `out/name-precision`: graph and manifest; gives its path.
 
@@ -191,7 +193,7 @@ def export_folder(source: Path, out: Path, name: str, precision: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.onnx").write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
-    licence, learnt = story.pop("licence", "CC-BY-4.0"), story.pop("data", DATA)
+    licence, learnt = story.pop("licence", NOT_RECORDED), learnt_from(story.pop("data", ()))
     echo = tuple(story.pop("echo", ()))
     told = manifest.Manifest(
         folder.name, "model.onnx", digest, precision, story["vocab_sha256"], spec, OPSET, licence, learnt, story, echo

@@ -44,7 +44,11 @@ def export_model(
     out.mkdir(parents=True, exist_ok=True)
     # Beside the models, so that renaming stays within one file system.
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out) as scratch:
-        made = [export.export_folder(source, Path(scratch), name, p) for p in dict.fromkeys(precisions)]
+        try:
+            made = [export.export_folder(source, Path(scratch), name, p) for p in dict.fromkeys(precisions)]
+        except (ValueError, KeyError, TypeError) as error:
+            why = " ".join(str(error).split())[:200]
+            raise ModelError(f"{source} cannot be exported, nothing was written: {why}") from error
         verdicts = verify(source, made, music, told)
         for folder, verdict in zip(made, verdicts, strict=True):
             if verdict.faults:
@@ -67,7 +71,16 @@ def read_checked(source: Path) -> ModelSpec:
         vocabulary = str(story["vocab_sha256"])
     except OSError as error:
         raise ModelError(f"{source} cannot be read: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+    ) as error:
         why = " ".join(str(error).split())[:120] or type(error).__name__
         raise ModelError(f"{source} is not a checkpoint (.npz of scripts/train.py): {why}") from error
     for key in sorted(wanted.keys() | weights.keys()):
@@ -97,26 +110,19 @@ def weight_shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
 
 
 def table(verdicts: Sequence[Verdict]) -> Table:
-    """For people."""
-    columns = (
-        "model",
-        "opset",
-        "attention",
-        "max |logit - torch|",
-        "mean",
-        "same top",
-        "nats a note",
-        "against fp32",
-        "cuda",
-    )
-    found = Table(*columns, box=None)
+    """For people, within 80 columns where the names are short."""
+    columns = ("model", "opset", "GQA", "max gap", "mean gap", "same top", "nats", "against fp32")
+    found = Table(*columns, box=None, padding=(0, 1, 0, 0))
     for v in verdicts:
         loss = "-" if v.loss_nats_a_note is None else f"{v.loss_nats_a_note:+.4f} ({v.loss_percent:+.2f} %)"
         nats = "-" if v.nats_a_note is None else f"{v.nats_a_note:.4f}"
-        found.add_row(v.name, str(v.opset), str(v.attention_nodes), *_parity(v.parity), nats, loss, v.cuda)
+        found.add_row(v.name, str(v.opset), str(v.attention_nodes), *_parity(v.parity), nats, loss)
     if verdicts:
         first = verdicts[0]
-        found.caption = f"{first.tokens} tokens, {first.notes} notes: {first.samples}"
+        found.caption = (
+            f"GQA: attention nodes; gaps of logits to torch; nats a note; {first.tokens} tokens, {first.notes} notes: "
+            f"{first.samples}; CUDA: {first.cuda}"
+        )
         if first.parity_skipped:
             found.caption += f"; not compared with torch: {first.parity_skipped}"
     return found

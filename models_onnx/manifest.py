@@ -1,7 +1,7 @@
 """What a model folder says of itself, and how it is found, checked and opened.
 
 files/<name>/manifest.json    this module's `Manifest`
-files/<name>/<file>.onnx      checked by SHA-256, read as bytes, never from a path with outside data
+files/<name>/<file>.onnx      checked by SHA-256, read as bytes, refused if weights lie outside it
 files/<name>/README.md        the model card
 """
 
@@ -19,6 +19,11 @@ FILES = Path(__file__).parent / "files"
 DEFAULT_MODEL = "small-int8"
 MAX_MODEL_BYTES = 2_000_000_000
 MAX_ECHO = 64
+PRECISIONS = ("fp32", "fp16", "int8")
+NOT_RECORDED = "not recorded"
+"""The licence of a model of which nobody said one."""
+_WORDS = ("name", "file", "sha256", "precision", "vocab_sha256", "licence")
+_LONGEST_WORD = 500
 
 
 class ModelError(Exception):
@@ -38,17 +43,38 @@ class Manifest:
     opset: int
     licence: str
     data: dict[str, str]
-    """Corpus -> licence."""
+    """Corpus -> licence; empty where nobody said what it learned from."""
     story: dict[str, Any]
     """How it was trained: steps, tokens, minutes, device, figures."""
     echo: tuple[float, ...] = ()
     """Weight of what the piece itself lets expect beside the model, by orders matched (`daw_assist.engine.echo`)."""
 
     def __post_init__(self) -> None:
+        """ValueError for values of another type, or that no model of ours has."""
+        self._check_types()
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision {self.precision!r} is not one of {', '.join(PRECISIONS)}")
         # JSON gives a list
         object.__setattr__(self, "echo", tuple(float(weight) for weight in self.echo))
         if len(self.echo) in (1, 2) or len(self.echo) > MAX_ECHO or not all(0 <= w < 1 for w in self.echo):
             raise ValueError(f"echo is none or 3..{MAX_ECHO} weights of 0 up to 1: not {self.echo[:4]} ...")
+
+    def _check_types(self) -> None:
+        for field in _WORDS:
+            word: object = getattr(self, field)
+            if not isinstance(word, str) or len(word) > _LONGEST_WORD or not word.isprintable():
+                raise ValueError(f"{field} is a line of text of at most {_LONGEST_WORD} characters")
+        data, story, echo, opset = (getattr(self, name) for name in ("data", "story", "echo", "opset"))
+        if not isinstance(data, dict) or not all(isinstance(word, str) for pair in data.items() for word in pair):
+            raise ValueError("data says the licence of each corpus, as text")
+        if not isinstance(story, dict):
+            raise ValueError("story is an object")
+        if isinstance(opset, bool) or not isinstance(opset, int) or not 1 <= opset <= 1000:
+            raise ValueError("opset is a whole number of 1 to 1000")
+        if not isinstance(echo, list | tuple) or any(
+            isinstance(w, bool) or not isinstance(w, int | float) for w in echo
+        ):
+            raise ValueError("echo is a list of numbers")
 
     @property
     def parameters(self) -> int:
@@ -75,9 +101,13 @@ def read(folder: Path) -> Manifest:
     """Parse manifest.json; `ModelError` if it is not one."""
     try:
         raw = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        return Manifest(**{**raw, "spec": ModelSpec(**raw["spec"])})
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{folder / 'manifest.json'} is not a manifest of this version: {error}") from error
+        told = Manifest(**{**raw, "spec": ModelSpec(**raw["spec"])})
+        if not _is_plain(told.file):
+            raise ValueError(f"file is a plain name in this folder: not {told.file[:80]!r}")
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise ModelError(f"{folder / 'manifest.json'} is not a manifest of this version: {why}") from error
+    return told
 
 
 def write(folder: Path, manifest: Manifest) -> None:
@@ -88,7 +118,7 @@ def write(folder: Path, manifest: Manifest) -> None:
 
 def graph_bytes(folder: Path, manifest: Manifest) -> bytes:
     """The .onnx file; its hash is checked where it is loaded."""
-    if Path(manifest.file).name != manifest.file:
+    if not _is_plain(manifest.file):
         raise ModelError(f"model {manifest.name}: its manifest names a file outside its folder: {manifest.file!r}")
     path = folder / manifest.file
     try:
@@ -97,3 +127,8 @@ def graph_bytes(folder: Path, manifest: Manifest) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ModelError(f"model {manifest.name}: cannot read {path.name}: {error.strerror}") from error
+
+
+def _is_plain(name: str) -> bool:
+    """A name in a folder, on any system."""
+    return name not in ("", ".", "..") and not any(c in "/\\:" for c in name)

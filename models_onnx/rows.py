@@ -1,7 +1,7 @@
 """What each place of a sequence reads: rows of the input table, one for its id, one for each id before it, one for each
 running value. Row 0 of a block says "nothing yet".
 
-    [id | id before | the one before that | running 0 | running 1 | ...]
+    [id | id before | the one before that | running 0 | running 1 | ... | lasting 0 | ...]
 
 `next_row` goes place by place (decoding), `rows_of` over whole arrays (training); they agree.
 """
@@ -23,7 +23,7 @@ def bases(spec: ModelSpec) -> Row:
     """First table row of each column."""
     firsts = [spec.vocab_size * i for i in range(1 + spec.previous)]
     here = spec.vocab_size * (1 + spec.previous)
-    for _, count in spec.running:
+    for _, count in (*spec.running, *spec.lasting):
         firsts.append(here)
         here += count + 1
     return tuple(firsts)
@@ -37,10 +37,11 @@ def next_row(spec: ModelSpec, before: Row | None, token: int) -> Row:
         ids.append(before[i] - firsts[i] if before is not None else 0)
     row = [first + value for first, value in zip(firsts, ids, strict=False)]
     start = 1 + spec.previous
-    for column, (first, count) in enumerate(spec.running, start):
+    for column, (first, count) in enumerate((*spec.running, *spec.lasting), start):
+        resets = spec.resets if column < start + len(spec.running) else spec.resets[:1]
         if first <= token < first + count:
             value = token - first + 1
-        elif token in spec.resets or before is None:
+        elif token in resets or before is None:
             value = 0
         else:
             value = before[column] - firsts[column]
@@ -57,9 +58,10 @@ def rows_of(spec: ModelSpec, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         shifted[:, back:] = ids[:, : max(0, length - back)]
         columns.append(shifted)
     places = np.broadcast_to(np.arange(length), ids.shape)
-    for first, count in spec.running:
+    blocks = [(b, spec.resets) for b in spec.running] + [(b, spec.resets[:1]) for b in spec.lasting]
+    for (first, count), resets in blocks:
         said = (ids >= first) & (ids < first + count)
-        ends = np.isin(ids, spec.resets)
+        ends = np.isin(ids, resets)
         last = np.maximum.accumulate(np.where(said | ends, places, -1), axis=1)
         at = np.take_along_axis(np.where(said, ids - first + 1, 0), np.maximum(last, 0), axis=1)
         columns.append(np.where(last < 0, 0, at))

@@ -13,22 +13,23 @@ Threads: one. Errors: `ModelError` for a graph that does not fit its manifest, `
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
 from models_onnx.manifest import Manifest, ModelError
+from models_onnx.outside import outside
 from models_onnx.rows import Row, next_row
 from models_onnx.spec import ModelSpec
 
 Logits = np.ndarray[Any, np.dtype[np.float32]]
 Array = np.ndarray[Any, Any]
 
-MAX_ROWS = {"fp32": 4, "fp16": 4, "int8": 3}
+MAX_ROWS = {"fp32": 4, "fp16": 4, "int8": 4}
 """Rows of the cache by precision; memory that no fork has used is not touched. With 3 rows a step takes 0.6 to 0.7 times
-three steps of one row in fp32, 0.8 to 0.9 times in int8, where 4 rows gain nothing any more at long contexts."""
+three steps of one row in fp32, 0.8 to 0.9 times in int8, where a fourth gains nothing at long contexts."""
 
 
 class ContextFull(Exception):
@@ -49,6 +50,14 @@ class DecoderSession:
         if hashlib.sha256(graph).hexdigest() != manifest.sha256:
             raise ModelError(
                 f"model {manifest.name}: the .onnx file is not the one its manifest names (SHA-256 differs)"
+            )
+        try:
+            elsewhere = outside(graph)
+        except ValueError as error:
+            raise ModelError(f"model {manifest.name}: the .onnx file is not an ONNX graph: {error}") from error
+        if elsewhere:
+            raise ModelError(
+                f"model {manifest.name}: weights ({elsewhere!r}) lie outside its .onnx file: keep all inside"
             )
         self._session = self._open(graph, provider, threads)
         self.provider = "cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu"
@@ -87,6 +96,12 @@ class DecoderSession:
         cache = ["batch", spec.kv_heads, spec.context, spec.head_dim]
         wanted |= {f"{what}_{i}": cache for i in range(spec.layers) for what in ("key", "value")}
         inputs = {value.name: value.shape for value in self._session.get_inputs()}
+        kinds = {"rows": "tensor(int64)", "past": "tensor(int32)", "total": "tensor(int32)"}
+        cache_kind = "tensor(float16)" if self.manifest.precision == "fp16" else "tensor(float)"
+        for value in (*self._session.get_inputs(), *self._session.get_outputs()):
+            if value.name in (*wanted, "logits") and value.type != kinds.get(value.name, cache_kind):
+                said = f"its graph has {value.name} as {value.type}, which is not {self.manifest.precision}"
+                raise ModelError(f"model {self.manifest.name}: {said} as its manifest says: export it again")
         if inputs != wanted or self._session.get_outputs()[0].shape != ["batch", "length", spec.vocab_size]:
             name = self.manifest.name
             raise ModelError(f"model {name}: its graph is of another shape than its manifest says: export it again")
@@ -152,20 +167,22 @@ class Branches:
 
     def __init__(self, session: DecoderSession) -> None:
         self._session = session
-        self._start = session.length
+        self._start = self._shared = session.length
         self._lengths: list[int] = []
         self._last: list[Row | None] = []
 
-    def enter(self) -> None:
-        """One more row, behind the others, that begins with the sequence."""
+    def enter(self, back: int = 0) -> None:
+        """One more row, behind the others, that begins with the sequence, or with all but its last `back` tokens."""
         session, row = self._session, len(self._lengths)
         if row >= session.width:
             raise ValueError(f"{row + 1} rows were asked for: {session.manifest.name} has {session.width} here")
+        start = self._start - back
+        self._shared = min(self._shared, start)
         if row:
             for cache in session._caches:
-                cache[row, :, : self._start] = cache[0, :, : self._start]
-        self._lengths.append(self._start)
-        self._last.append(session._rows[-1] if session._rows else None)
+                cache[row, :, :start] = cache[0, :, :start]
+        self._lengths.append(start)
+        self._last.append(session._rows[start - 1] if start else None)
 
     def leave(self, row: int) -> None:
         """Drop a row; the last one takes its place."""
@@ -174,17 +191,22 @@ class Branches:
         if row == end:
             return
         for cache in self._session._caches:
-            cache[row, :, self._start : length] = cache[end, :, self._start : length]
+            cache[row, :, self._shared : length] = cache[end, :, self._shared : length]
         self._lengths[row], self._last[row] = length, last
 
-    def step(self, tokens: Sequence[int]) -> Logits:
-        """Append a token to each row; logits (rows, vocab), valid until the next step of as many rows."""
+    def step(self, tokens: Sequence[int], staying: Collection[int] = ()) -> Logits:
+        """Append a token to each row; logits (rows, vocab), valid until the next step of as many rows.
+
+        Rows that are `staying` are left as they were: what they computed is written over by the next step.
+        """
         session = self._session
         session._check_room(max(self._lengths) + 1)
         rows = [next_row(session.spec, last, token) for last, token in zip(self._last, tokens, strict=True)]
-        lengths = [length + 1 for length in self._lengths]
-        logits = session._lane(len(rows)).step(rows, lengths)
-        self._lengths, self._last = lengths, [*rows]
+        logits = session._lane(len(rows)).step(rows, [length + 1 for length in self._lengths])
+        for row, said in enumerate(rows):
+            if row not in staying:
+                self._lengths[row] += 1
+                self._last[row] = said
         return logits
 
 

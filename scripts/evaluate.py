@@ -5,7 +5,8 @@
 
     nats          nats a note on held-out pieces, beside n-gram models with caches (`models_onnx.evaluate.heldout`)
     music         what is made after held-out prompts beside what really followed: overlap areas, self-similarity,
-                  cardinality F1, degenerate outputs; beside the last bars repeated and a Markov continuator
+                  cardinality F1, degenerate outputs; beside the last bars repeated and two Markov continuators, one of
+                  the prompt alone, one that also learned from pieces of the training split
     originality   how much of it stands in the training split, beside the same of what really followed
     steering      asked and obtained attributes, key lock
     styles        asked styles, told apart by a classifier of real music
@@ -20,8 +21,10 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
+from daw_assist.engine.resemblance import CorpusIndex
 from daw_assist.engine.worker import LoadedModel
 from daw_assist.suggest.suggestion import Settings
 from daw_assist.tokens.vocab import vocab_hash
@@ -37,17 +41,18 @@ from models_onnx.corpora.readers import read_midi_folder
 from models_onnx.evaluate import music
 from models_onnx.evaluate.continuators import ModelContinuator, RepeatLast
 from models_onnx.evaluate.heldout import NatsStage, sha256
-from models_onnx.evaluate.markov import MarkovContinuator
-from models_onnx.evaluate.originality import OriginalityIndex
+from models_onnx.evaluate.markov import MarkovContinuator, training_pieces
+from models_onnx.evaluate.originality import index_of
 from models_onnx.evaluate.pieces import EncodedPiece, choose, choose_read
 from models_onnx.evaluate.prompts import HeldPrompt, choose_prompts, packed_pieces, read_pieces
+from models_onnx.evaluate.steering import LEVELS
 from models_onnx.evaluate.tables import markdown, show, tables_of
 from models_onnx.record import append, provenance
 from models_onnx.train.data import Corpus
 
 PROTOCOL = 1
 """Raise when a change makes nats a note incomparable."""
-MUSIC_PROTOCOL = 1
+MUSIC_PROTOCOL = 2
 """The same for all other figures."""
 STAGES = ("nats", "music", "originality", "steering", "styles")
 
@@ -57,7 +62,13 @@ class Evaluation:
 
     def __init__(self, args: argparse.Namespace, console: Console) -> None:
         self.args, self.console = args, console
-        self.songs = read_midi_folder(args.midi) if args.midi else None
+        folder = read_midi_folder(args.midi) if args.midi else None
+        self.songs = folder.songs if folder else None
+        self.unreadable = Counter(reason for _, reason in folder.unreadable) if folder else Counter()
+        if folder and folder.unreadable:
+            reasons = "; ".join(f"{count} x {reason}" for reason, count in self.unreadable.most_common(5))
+            every = len(folder.songs) + len(folder.unreadable)
+            console.print(f"{len(folder.unreadable)} of {every} files cannot be read: {reasons}", markup=False)
         self.test = None if args.midi else Corpus(args.packed / f"{args.split}.npz")
         self._model: ModelContinuator | None = None
         self._prompts: list[HeldPrompt] | None = None
@@ -89,7 +100,11 @@ class Evaluation:
     def made(self) -> music.Made:
         """Every prompt continued by everyone."""
         if self._made is None:
-            everyone = (self.model, RepeatLast(), MarkovContinuator())
+            train = Corpus(self.args.packed / "train.npz")
+            learned = training_pieces(train, self.args.markov_pieces, self.args.seed)
+            everyone = (
+                self.model, RepeatLast(), MarkovContinuator(), MarkovContinuator(learned, name="markov corpus"),
+            )  # fmt: skip
             say = self.args.say_style
             self._made = music.make(self.prompts, everyone, self.asked, self.progress, say)
         return self._made
@@ -120,13 +135,15 @@ class Evaluation:
         path = self.args.work / f"originality-{sha256(train)}.npz"
         if not path.exists():
             with self.console.status("reading 8-grams of the training split"):
-                OriginalityIndex.of_corpora([Corpus(train)]).save(path)
-        return {"originality": music.originality_figures(OriginalityIndex.load(path), self.made, self.args.seed)}
+                index_of([Corpus(train)]).save(path)
+        return {"originality": music.originality_figures(CorpusIndex.load(path), self.made, self.args.seed)}
 
     def steering(self) -> dict[str, Any]:
         """`steering`."""
         own = self.prompts[:: max(1, len(self.prompts) // max(1, self.args.steering_prompts))]
-        figures = music.steering_figures(self.model, own, self.asked, self.args.key_runs, self.progress)
+        figures = music.steering_figures(
+            self.model, own, self.asked, self.args.key_runs, self.progress, range(self.args.steering_seeds)
+        )
         return {"steering": figures}
 
     def styles(self) -> dict[str, Any]:
@@ -149,14 +166,17 @@ class Evaluation:
                 "name": own.name, "sha256": own.sha256, "context": own.spec.context, "story": own.story,
             }  # fmt: skip
         if self.songs is not None:
-            digest = hashlib.sha256("".join(f"{name} {bars!r}" for name, bars in self.songs).encode())
-            told["midi"] = {"folder": args.midi.name, "files": len(self.songs), "sha256": digest.hexdigest()[:16]}
+            digest = hashlib.sha256(b"".join(os.fsencode(name) + f" {bars!r}".encode() for name, bars in self.songs))
+            told["midi"] = {
+                "folder": args.midi.name, "files": len(self.songs), "unreadable": dict(self.unreadable),
+                "sha256": digest.hexdigest()[:16],
+            }  # fmt: skip
         if self._prompts is not None:
             groups = sorted({p.group for p in self._prompts})
             told["prompts"] = {group: sum(p.group == group for p in self._prompts) for group in groups}
             told |= {
                 "music_protocol": MUSIC_PROTOCOL, "candidates": args.candidates, "temperature": args.temperature,
-                "style_said": args.say_style,
+                "style_said": args.say_style, "markov_pieces": args.markov_pieces, "steering_seeds": args.steering_seeds,
             }  # fmt: skip
         return told
 
@@ -182,7 +202,20 @@ def parsed() -> argparse.Namespace:
     add("--candidates", type=int, default=1, help="made for each prompt; the first after ranking is judged")
     add("--temperature", type=float, default=Settings().temperature)
     add("--say-style", action="store_true", help="tell the model the style of each prompt")
-    add("--steering-prompts", type=int, default=40, help="steering: prompts, 25 continuations each for each attribute")
+    add("--steering-prompts", type=int, default=40, help="steering: prompts")
+    levels = len(LEVELS)
+    add(
+        "--steering-seeds",
+        type=int,
+        default=2,
+        help=f"steering: for each prompt and attribute {levels} levels, so often",
+    )
+    add(
+        "--markov-pieces",
+        type=int,
+        default=300,
+        help="music: training pieces that the second Markov continuator learns",
+    )
     add("--key-runs", type=int, default=1000, help="steering: continuations under a key lock")
     add("--style-runs", type=int, default=20, help="styles: stretches for each style, from nothing and after others")
     args = parser.parse_args()
@@ -212,7 +245,7 @@ def main() -> int:
         found |= stages[name]()
         seconds[name] = round(time.monotonic() - started, 1)
     found["seconds"] = {**found.get("seconds", {}), **seconds}
-    record = {"benchmark": "heldout", "protocol": PROTOCOL, **provenance(), **run.about(), **found}
+    record = legible({"benchmark": "heldout", "protocol": PROTOCOL, **provenance(), **run.about(), **found})
     tables = tables_of(record)
     show(tables, console)
     if args.markdown:
@@ -222,6 +255,12 @@ def main() -> int:
         append(args.out, record)
     print(json.dumps(record))
     return 0
+
+
+def legible(record: dict[str, Any]) -> dict[str, Any]:
+    """The record with question marks for what is no text in the names of files."""
+    found: dict[str, Any] = json.loads(json.dumps(record, ensure_ascii=False).encode("utf-8", "replace"))
+    return found
 
 
 def opening(record: dict[str, Any]) -> str:

@@ -1,24 +1,25 @@
 #!/usr/bin/env python3
-"""Continue some files and write down the bars, to be read: scripts/listen.py FILE... -o docs/listening.md [--model small-int8].
+"""Continue held-out pieces and write down the bars, to be read: scripts/listen.py PACKED_DIR -o docs/listening.md.
 
-For each file: its last two bars and the four new ones of the best candidate, as a piano roll, and a few plain facts:
-notes a bar before and after, share of new pitches that stand in the last eight bars' scale, whether bars are copied.
-Remarks written by hand under "Read:" are kept when the file is written again.
+For each piece of PIECES (test split of packed corpora): two of the bars heard and the four new ones of the best of three
+candidates, or two bars filled between others, as a piano roll, and a few plain facts. Remarks written by hand under
+"Read:" are kept when the file is written again.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from daw_assist.engine.worker import LoadedModel
-from daw_assist.midi.file import load_midi, to_song
 from daw_assist.music.bars import Bar
 from daw_assist.music.parts import Part
-from daw_assist.pipeline import suggest
+from daw_assist.pipeline import fill, suggest
 from daw_assist.show import text_roll
-from daw_assist.suggest.suggestion import Settings
+from daw_assist.suggest.suggestion import Candidate, Settings
+from models_onnx.train.data import Corpus
 
 
 def facts(context: tuple[Bar, ...], new: tuple[Bar, ...]) -> str:
@@ -38,34 +39,91 @@ def facts(context: tuple[Bar, ...], new: tuple[Bar, ...]) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """`heard` bars from the beginning are given; `filled`: bars 15 and 16 are taken out and filled, the rest stays."""
+
+    title: str
+    file: str
+    asked: Settings = Settings(bars=4, seed=1)
+    heard: int = 24
+    filled: bool = False
+
+
+PIECES = (
+    Piece("Chopin, Mazurka op. 7 no. 1 (dance)", "nifc-chopin/007-1-KI-001.mid"),
+    Piece("Butterworth, The lads in their hundreds (song)", "5_The_lads_in_their_hundreds/lc6214847.mid"),
+    Piece("Cybulski, Gloria (sacred)", "msza-polska-gloria.mid", heard=12),
+    Piece("Karasinski, Walc Eliseum (dance)", "walc-eliseum.mid"),
+    Piece("Corelli, concerto op. 6 no. 8 (classical)", "CorelliA__O6__nr8-quartet/p3_5-1.mid"),
+    Piece("The God of Abraham Praise (hymn)", "The_God_Of_Abraham_Praise-Yigdal-Leoni.abc", heard=12),
+    Piece("Waller, Ain't Misbehavin' (lead sheet)", "Ain't_Misbehavin'.mxl", heard=20),
+    Piece("Schumann, quartet op. 41 no. 1", "String_Quartet_No.1,_Op.41_No.1/sq9010547.mid"),
+    Piece("Freedoom, d_dm24 (rock)", "freedoom/d_dm24.mid"),
+    Piece("Simutrans, The Wayside Blues (band)", "simutrans/15-The-Wayside-Blues.mid"),
+    Piece("Groove, funk (drums)", "2_funk-groove2_105_beat_4-4.mid", heard=12),
+    Piece("Chopin, the same, asked thin and low", "nifc-chopin/007-1-KI-001.mid", Settings(seed=1, density=2, register=1)),
+    Piece("Chopin, the same, asked dense and high", "nifc-chopin/007-1-KI-001.mid", Settings(seed=1, density=7, register=7)),
+    Piece("Karasinski, the same, bars 15 and 16 filled", "walc-eliseum.mid", Settings(seed=1), filled=True),
+    Piece("The God of Abraham Praise, bars 9 and 10 filled under the tune", "The_God_Of_Abraham_Praise-Yigdal-Leoni.abc",
+          Settings(seed=1), heard=10, filled=True),
+)  # fmt: skip
+
+
+def made_of(piece: Piece, bars: tuple[Bar, ...], model: LoadedModel) -> tuple[tuple[Bar, ...], Candidate, str]:
+    """(two bars before, the best candidate, what was done)."""
+    if not piece.filled:
+        heard = bars[: piece.heard]
+        best = suggest(heard, piece.asked, model).candidates[0]
+        return heard[-2:], best, f"{len(heard)} bars heard. {facts(heard, best.bars)}."
+    first = min(14, piece.heard - 2)
+    top = {(i, n.onset): n.pitch for i, bar in enumerate(bars) for n in sorted(bar.notes, key=lambda n: n.pitch)}
+    kept = "under the tune" in piece.title
+    open_bars = tuple(
+        replace(bar, notes=tuple(n for n in bar.notes if kept and n.pitch == top[i, n.onset]))
+        if i - first in (0, 1)
+        else bar
+        for i, bar in enumerate(bars)
+    )
+    best = fill(open_bars, first, first + 1, piece.asked, model).candidates[0]
+    told = "the tune stays, the other voices are new" if kept else "both bars are new"
+    return (
+        bars[first - 2 : first],
+        replace(best, bars=(*best.bars, *bars[first + 2 : first + 4])),
+        (f"Two bars before, the two filled ({told}), two after as they stand."),
+    )
+
+
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("packed", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--model", default="small-int8")
-    parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     old = args.out.read_text(encoding="utf-8") if args.out.exists() else ""
     remarks = dict(re.findall(r"^## (.+?)$.*?^Read: (.*?)$", old, re.MULTILINE | re.DOTALL))
-    model = LoadedModel(args.model)
+    model, corpus = LoadedModel(args.model), Corpus(args.packed / "test.npz")
+    files = [words["file"] for words in corpus.words]
     parts = [
         "# Read bar by bar", "",
-        f"`scripts/listen.py`, model {model.name} (SHA-256 {model.sha256[:12]}), seed {args.seed}, 3 candidates, the first shown.",
-        "The files were chosen by hand from what the model never saw (its test split, or benchmarks). The first two bars are",
-        "the last ones that were heard, then come four new ones. A character is a 16th: `#` begins, `=` holds. Remarks are from",
-        "reading the notes; no ear has judged them yet.",
+        f"`scripts/listen.py`, model {model.name} (SHA-256 {model.sha256[:12]}), 3 candidates, the first shown, style unsaid.",
+        "Pieces of the test split: the model never saw them nor, but for Groove, Freedoom and Simutrans, their composers. The",
+        "first two bars are the last ones that were heard, then come the new ones. A character is a 16th: `#` begins, `=` holds.",
+        "Remarks are from reading the notes; no ear has judged them yet.",
     ]  # fmt: skip
-    for path in args.files:
-        bars = to_song(load_midi(path), path.name).bars()[:24]
-        made = suggest(bars, Settings(bars=4, candidates=3, seed=args.seed), model)
-        best = made.candidates[0]
-        roll = text_roll([*bars[-2:], *best.bars])
-        told = (
-            f"{bars[-1].metre}, {len(bars)} bars heard. {facts(bars, best.bars)}. {best.nats_per_note:.2f} nats a note."
-        )
-        remark = remarks.get(path.stem, "-")
-        parts += ["", f"## {path.stem}", "", told, "", "```", *roll, "```", "", f"Read: {remark}"]
+    for piece in PIECES:
+        index = next(i for i, file in enumerate(files) if file.endswith(piece.file))
+        bars = tuple(corpus.read(index, 0, piece.heard + 8))
+        before, best, told = made_of(piece, bars, model)
+        asked = {k: v for k, v in asdict(piece.asked).items() if v != getattr(Settings(), k)}
+        roll = text_roll([*before, *best.bars])
+        parts += [
+            "", f"## {piece.title}", "",
+            f"{before[-1].metre}. {told} {best.nats_per_note:.2f} nats a note. Asked: {asked or 'nothing'}."
+            + (f" Faults: {', '.join(best.faults)}." if best.faults else ""),
+            "", "```", *roll, "```", "", f"Read: {remarks.get(piece.title, '-')}",
+        ]  # fmt: skip
     args.out.write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from daw_assist.tokens.vocab import BAR, BOS, FIRST, SIZES, VOCAB_SIZE, Kind, vocab_hash
+from daw_assist.tokens.vocab import BAR, BOS, LASTING, RUNNING, VOCAB_SIZE, vocab_hash
 from models_onnx import checkpoint
 from models_onnx.export import export_folder
 from models_onnx.manifest import FILES
@@ -44,8 +44,7 @@ def random_weights(spec: ModelSpec, seed: int = 0) -> checkpoint.Weights:
 
 def main() -> None:
     """Write models_onnx/files/tiny-fp32 and tiny-int8."""
-    running = tuple((FIRST[kind], SIZES[kind]) for kind in (Kind.POS, Kind.PART, Kind.DUR))
-    spec = spec_of("tiny", VOCAB_SIZE, (BOS, BAR), running, previous=2)
+    spec = spec_of("tiny", VOCAB_SIZE, (BOS, BAR), RUNNING, 2, LASTING)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tiny.npz"
         checkpoint.save(

@@ -22,7 +22,8 @@ from pathlib import Path
 from rich.console import Console
 
 from models_onnx.corpora.build import build
-from models_onnx.corpora.report import manifest_table, public_table
+from models_onnx.corpora.reading import CorporaError
+from models_onnx.corpora.report import manifest_table, public_lines
 
 
 def main() -> int:
@@ -37,7 +38,7 @@ def main() -> int:
     parser.add_argument("--public", action="store_true", help="list the sources, their licences and how to obtain them")
     args = parser.parse_args()
     if args.public:
-        Console().print(public_table())
+        print("\n".join(public_lines()))
         return 0
     if args.out is None or not (args.data or args.midi):
         parser.error("give the folder of the archives, or --midi DIR, and -o OUT_DIR (or --public alone)")
@@ -52,7 +53,16 @@ def main() -> int:
     except ImportError as error:
         print(f"{error} (what was read is kept)", file=sys.stderr)
         return 2
-    Console().print(manifest_table(told))
+    except CorporaError as error:
+        print(f"prepare_corpora: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            f"stopped: the parts that were read are kept in {args.out / '.parts'}, the same command goes on",
+            file=sys.stderr,
+        )
+        return 130
+    Console(width=None if sys.stdout.isatty() else 120).print(manifest_table(told))
     return 0
 
 

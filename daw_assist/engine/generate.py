@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -36,11 +36,11 @@ Logits = np.ndarray[Any, Any]
 class Rows(Protocol):
     """Sequences that go on from one prompt, a token each at every step (`models_onnx.session.Branches`)."""
 
-    def step(self, tokens: Sequence[int]) -> Logits:
-        """Logits (rows, vocab)."""
+    def step(self, tokens: Sequence[int], staying: Collection[int] = ()) -> Logits:
+        """Logits (rows, vocab); rows that are `staying` do not keep their token."""
 
-    def enter(self) -> None:
-        """One more row behind the others, which begins with the prompt."""
+    def enter(self, back: int = 0) -> None:
+        """One more row behind the others, which begins with the prompt, or with all but its last `back` tokens."""
 
     def leave(self, row: int) -> None:
         """Drop a row; the last one takes its place."""
@@ -103,18 +103,24 @@ class Plan:
     parts: frozenset[Part] | None = None
     dynamics: bool = False
     room: int | None = None
-    """Tokens that fit behind the prompt (None: any number); the bars that no longer fit stay empty."""
+    """Tokens that fit behind the prompt (None: any number); a continuation that needs more ends where they do."""
     similarity: float | None = None
     """0 away from the prompt's motifs .. 0.5 as learned (also None) .. 1 its motifs over and over; see `echo`."""
+    begun: tuple[int, ...] | None = None
+    """The first bar was opened before, and these of its events are made already: it goes on behind them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """`ids` from the first BAR on; `nats` of the sampled tokens and how many `notes` they hold."""
+    """`ids` from the first BAR on (`Plan.begun` too); `nats` of the sampled tokens and how many `notes` they hold."""
 
     ids: tuple[int, ...]
     nats: float
     notes: int
+    closed: int
+    """Bars that are done. Fewer than were planned: there was no more room, and a bar may have been begun behind them."""
+    whole: int
+    """Those of them that the model itself brought to an end; the others reached MAX_BAR_TOKENS."""
 
 
 def prefill(decoder: Decoder, ids: Sequence[int], is_stale: Callable[[], bool] = lambda: False) -> int:
@@ -155,7 +161,7 @@ def continue_from(
     tokens: list[int] = []
     try:
         # All begin alike, so the first opening is read once.
-        first = decoder.append(plan.frames[0].opening)[-1]
+        first = decoder.append([*plan.frames[0].opening, *(plan.begun or ())])[-1]
         rows = decoder.fork()
         while waiting or running:
             while waiting and len(running) < decoder.width:
@@ -193,32 +199,42 @@ class _Writer:
         self._frames = iter(plan.frames)
         self._forced: deque[int] = deque()
         self._in_bar = 0
-        held = sum(len(frame.opening) + len(_fixed_events(frame, frame.fixed, plan.dynamics)) for frame in plan.frames)
-        self._left = math.inf if plan.room is None else plan.room - held
+        self._left = math.inf if plan.room is None else plan.room
+        self._ended = False
         self._made: list[int] = []
-        self._nats, self._notes = 0.0, 0
+        self._nats, self._notes, self._closed, self._whole = 0.0, 0, 0, 0
 
     @property
     def continuation(self) -> Continuation:
         """What has been made so far."""
-        return Continuation(tuple(self._made), self._nats, self._notes)
+        return Continuation(tuple(self._made), self._nats, self._notes, self._closed, self._whole)
 
     def begin(self, logits: Logits) -> int | None:
         """Make the first opening, which the model has read, and `take` what follows."""
         self._open(next(self._frames))
+        begun = self._plan.begun
         while self._forced:
-            self._make(self._forced.popleft())
+            self._make(self._forced.popleft(), begun is None)
+        for token in begun or ():
+            self._grammar.advance(token)
+            self._make(token, False)
+            self._in_bar += 1
         return self.take(logits)
 
     def take(self, logits: Logits) -> int | None:
-        """The next token, given what the model expects after the last one; None: all bars are made."""
+        """The next token, given what the model expects after the last one; None: all bars are made, or no room is left."""
         if not self._forced:
-            token = self._sampled(logits)
-            if token is not None:
-                self._grammar.advance(token)
-                self._make(token)
-                self._notes += KIND_OF[token] in (Kind.PITCH, Kind.DRUM)
-                return token
+            if self._ended or self._left <= 0:
+                return None
+            if self._in_bar < MAX_BAR_TOKENS:
+                token = self._sampled(logits)
+                if token != BAR:
+                    self._in_bar += 1
+                    self._notes += KIND_OF[token] in (Kind.PITCH, Kind.DRUM)
+                    self._grammar.advance(token)
+                    self._make(token)
+                    return token
+                self._whole += 1
             self._close()
         if not self._forced:
             return None
@@ -226,26 +242,22 @@ class _Writer:
         self._make(token)
         return token
 
-    def _sampled(self, logits: Logits) -> int | None:
-        """None: the bar ends."""
-        if self._in_bar >= MAX_BAR_TOKENS:
-            return None
+    def _sampled(self, logits: Logits) -> int:
+        """BAR: the bar ends."""
         plan = self._plan
         token, nats = sample(
             logits, self._grammar.allowed(), plan.temperature, plan.top_p, float(self._rng.random()), self._echo
         )
         self._nats += nats
-        if token == BAR or self._left <= 0:
-            return None
-        self._in_bar += 1
-        self._left -= 1
         return token
 
-    def _make(self, token: int) -> None:
+    def _make(self, token: int, is_new: bool = True) -> None:
         self._made.append(token)
+        self._left -= 1
         if self._echo is not None:
             self._echo.append(token)
-        self._on_token(token)
+        if is_new:
+            self._on_token(token)
 
     def _open(self, frame: Frame) -> None:
         self._frame, self._in_bar = frame, 0
@@ -253,17 +265,27 @@ class _Writer:
         self._grammar.open_bar(frame.metre, frame.fixed)
 
     def _close(self) -> None:
-        """The fixed notes that a bar closed by force still owes, then the next opening."""
-        frame, dynamics = self._frame, self._plan.dynamics
-        if frame.fixed:
-            (*_, bar) = decode_bars(self._made, frame.metre)
-            said = {(note.onset, note.part, note.pitch) for note in bar.notes}
-            owed = [note for note in frame.fixed if (note.onset, note.part, note.pitch) not in said]
-            events = _fixed_events(frame, owed, dynamics)
-            self._forced.extend(events)
-            self._left += len(_fixed_events(frame, frame.fixed, dynamics)) - len(events)
-        if (following := next(self._frames, None)) is not None:
+        """The fixed notes that a bar closed by force still owes, then the next opening, as far as there is room."""
+        owed = self._owed()
+        if len(owed) > self._left:
+            self._ended = True
+            return
+        self._forced.extend(owed)
+        self._closed += 1
+        following = next(self._frames, None)
+        if following is None or len(owed) + len(following.opening) > self._left:
+            self._ended = True
+        else:
             self._open(following)
+
+    def _owed(self) -> list[int]:
+        frame = self._frame
+        if not frame.fixed:
+            return []
+        (*_, bar) = decode_bars(self._made, frame.metre)
+        said = {(note.onset, note.part, note.pitch) for note in bar.notes}
+        owed = [note for note in frame.fixed if (note.onset, note.part, note.pitch) not in said]
+        return _fixed_events(frame, owed, self._plan.dynamics)
 
 
 def _fixed_events(frame: Frame, notes: Sequence[Note], dynamics: bool) -> list[int]:

@@ -40,13 +40,18 @@ class Fill(msgspec.Struct, frozen=True, tag=True):
 
 
 class Warm(msgspec.Struct, frozen=True, tag=True):
-    """Take the context into the cache; the style and density of `settings` are part of it."""
+    """Take the context into the cache, as a Draft with the same fields will read it.
+
+    Style, key, bpm and parts of `settings` are said in it, and the number of bars tells how much room is kept.
+    `first_bar` (None: as many as there are `bars`) settles where it begins.
+    """
 
     ticket: int
     client: bytes
     epoch: int
     bars: tuple[Bar, ...]
     settings: Settings
+    first_bar: int | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):
@@ -90,7 +95,10 @@ class Warmed(msgspec.Struct, frozen=True, tag=True):
 
 
 class NoteMade(msgspec.Struct, frozen=True, tag=True):
-    """A note of a candidate that is still being made, in the order in which it is made."""
+    """A note of a candidate that is still being made, in the order in which it is made.
+
+    `candidate` counts in the order of seeds (its seed is settings.seed + candidate); the answer has them ranked.
+    """
 
     ticket: int
     epoch: int

@@ -11,6 +11,7 @@ from daw_assist.engine.echo import Echo, Probabilities
 from daw_assist.tokens.grammar import Mask
 
 Logits = np.ndarray[Any, Any]
+FLOOR = 1e-300
 Ids = np.ndarray[Any, np.dtype[np.intp]]
 
 
@@ -38,7 +39,8 @@ def sample(
     ids = allowed.nonzero()[0]
     if len(ids) == 1:
         return int(ids[0]), 0.0
-    p = probabilities(logits, ids, echo)
+    # The floor is for an echo or a scale that leaves nothing to what is allowed: all alike then, and no log of 0.
+    p = np.maximum(probabilities(logits, ids, echo), FLOOR)
     whole = float(np.add.reduce(p))
     # Tokens of less than this hold less than the nucleus leaves out, all together: few are left to sort.
     kept = (p >= (1 - top_p) / len(ids) * whole).nonzero()[0]

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from daw_assist.engine.generate import Rows, Stale, prefill
+from daw_assist.engine.generate import Stale, prefill
 from daw_assist.engine.link import WorkerLink
 from daw_assist.engine.messages import (
     Cancel,
@@ -36,11 +36,12 @@ from daw_assist.engine.messages import (
 )  # fmt: skip
 from daw_assist.errors import DawAssistError, ModelError
 from daw_assist.music.notes import Note
-from daw_assist.pipeline import encode_prompt, fill, suggest
+from daw_assist.pipeline import fill, suggest
+from daw_assist.prompt import encode_prompt
 from daw_assist.suggest.suggestion import Suggestion
 from daw_assist.tokens.vocab import BAR, BOS, vocab_hash
 from models_onnx import manifest as models
-from models_onnx.session import ContextFull, DecoderSession
+from models_onnx.session import Branches, ContextFull, DecoderSession
 
 log = logging.getLogger(__name__)
 _WARM_STEPS = 24
@@ -78,7 +79,7 @@ class LoadedModel:
     def append(self, ids: Sequence[int]) -> np.ndarray[Any, Any]:
         return self._session.append(ids)
 
-    def fork(self) -> Rows:
+    def fork(self) -> Branches:
         return self._session.fork()
 
     def _warm_up(self) -> float:
@@ -149,7 +150,8 @@ class Worker:
         self._current = request
         try:
             if isinstance(request, Warm):
-                prompt = encode_prompt(request.bars, request.settings, self._model.context_tokens, len(request.bars))
+                first_bar = len(request.bars) if request.first_bar is None else request.first_bar
+                prompt = encode_prompt(request.bars, request.settings, self._model.context_tokens, first_bar)
                 reused = prefill(self._model, prompt.ids, self._is_stale)
                 self._line.send(Warmed(request.ticket, len(prompt.ids), reused))
             else:

@@ -27,8 +27,13 @@ def check_context(bars: tuple[Bar, ...]) -> None:
 
 def check_fill(bars: tuple[Bar, ...], first: int, last: int) -> None:
     """`RequestError` (bad_request) unless first..last (from 0) are 1..16 of the bars."""
-    if not 0 <= first <= last < len(bars) or last - first >= MAX_BARS:
-        raise _no(f"bars {first}..{last} of {len(bars)} cannot be filled; name 1..{MAX_BARS} bars, counted from 0")
+    asked = f"bars {first}..{last} (counted from 0) cannot be filled"
+    if first < 0 or max(first, last) >= len(bars):
+        raise _no(f"{asked}: " + (f"there are bars 0..{len(bars) - 1}" if bars else "there are no bars"))
+    if first > last:
+        raise _no(f"{asked}: the first comes after the last")
+    if last - first >= MAX_BARS:
+        raise _no(f"{asked}: they are {last - first + 1}, and at most {MAX_BARS} are filled at a time")
 
 
 def check_settings(settings: Settings) -> None:

@@ -23,6 +23,7 @@ from daw_assist.music.bars import Bar
 from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
 from daw_assist.suggest.suggestion import Settings, Suggestion
+from daw_assist.tokens.asked import part_words
 
 VERSION = 1
 
@@ -73,7 +74,7 @@ class FillRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WarmRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """As `continue`, but only the context is read; style and density of the settings belong to it."""
+    """As `continue`, but only the context is read; style, key, bpm and parts of the settings belong to it."""
 
     bars: tuple[Bar, ...] = ()
     settings: Settings = Settings()
@@ -153,7 +154,10 @@ class EngineEvent(msgspec.Struct, frozen=True):
 
 
 class NoteEvent(msgspec.Struct, frozen=True):
-    """`request` is the id of the `continue` that it belongs to; the note's onset counts from its bar."""
+    """`request` is the id of the `continue` or `fill` that it belongs to; the note's onset counts from its bar.
+
+    `candidate` counts in the order of seeds (its seed is settings.seed + candidate); the answer has them ranked.
+    """
 
     request: int
     epoch: int
@@ -385,7 +389,7 @@ def request_from_text(name: str, fields: Mapping[str, str]) -> msgspec.Struct:
             if own or not takes_settings:
                 values[key] = value
             else:
-                asked[key] = value.split(",") if key == "parts" and isinstance(value, str) else value
+                asked[key] = part_words(value) if key == "parts" and isinstance(value, str) else value
         if asked:
             values["settings"] = {**values.get("settings", {}), **_settings_of(asked)}
         return msgspec.convert(values, spec.request, strict=False)

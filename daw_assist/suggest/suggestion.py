@@ -47,7 +47,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One possibility. `bars` follow the last bar heard; `nats_per_note` is the model's own surprise (lower: likelier)."""
+    """One possibility. `bars` follow the last bar heard, or stand in the place of those that were filled.
+
+    `nats_per_note` is the surprise of the model together with its echo, where it has one (lower: likelier).
+    """
 
     bars: tuple[Bar, ...]
     nats_per_note: float

@@ -26,7 +26,7 @@ def fault_of(settings: Settings) -> str | None:
         if value is not None and not (math.isfinite(value) and low <= value <= high):
             return f"{name} must be in {low}..{high}, not {value}"
     if settings.style is not None and settings.style not in STYLES:
-        return f"there is no style {settings.style[:24]!r}: choose one of {', '.join(STYLES)}"
+        return f"there is no style {settings.style[:24]!r}: choose from {', '.join(STYLES)}"
     fault = fault_of_parts(settings.parts or ())
     if fault is not None:
         return fault
@@ -43,4 +43,9 @@ def fault_of(settings: Settings) -> str | None:
 def fault_of_parts(names: Sequence[str]) -> str | None:
     """What is wrong with the first name that is none of a part; None if nothing is."""
     wrong = next((name for name in names if name not in PART_NAMES), None)
-    return None if wrong is None else f"there is no part {wrong[:24]!r}: choose of {', '.join(PART_NAMES)}"
+    return None if wrong is None else f"there is no part {wrong[:24]!r}: choose from {', '.join(PART_NAMES)}"
+
+
+def part_words(text: str) -> tuple[str, ...]:
+    """Names as people write them: "KEYS, bass" is keys and bass."""
+    return tuple(word.lower() for word in text.replace(",", " ").split())

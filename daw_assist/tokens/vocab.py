@@ -98,6 +98,17 @@ _NEAREST_DURATION: Final[tuple[int, ...]] = tuple(
 )
 
 
+RUNNING: Final = tuple(
+    (FIRST[kind], SIZES[kind])
+    for kind in (
+        Kind.POS, Kind.PART, Kind.DUR, Kind.DENSITY, Kind.POLYPHONY, Kind.REGISTER, Kind.LOUDNESS, Kind.SYNCOPATION,
+    )
+)  # fmt: skip
+"""Blocks (first id, count) of which the last one said holds until the bar line."""
+LASTING: Final = tuple((FIRST[kind], SIZES[kind]) for kind in (Kind.STYLE, Kind.KEY, Kind.TEMPO))
+"""Those that hold for the piece."""
+
+
 def duration_id(ticks: int) -> int:
     """Id of the nearest duration (ticks >= 1)."""
     longest: int = DURATIONS[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,16 @@ from typing import Any
 from daw_assist.tokens.vocab import STYLES
 from models_onnx.corpora import fingerprints
 from models_onnx.corpora.pack import Piece, save_pieces
-from models_onnx.corpora.reading import Job, LeftOut, archive_jobs, code_version, parts_of, read_all, user_jobs
+from models_onnx.corpora.reading import (
+    CorporaError,
+    Job,
+    LeftOut,
+    archive_jobs,
+    code_version,
+    parts_of,
+    read_all,
+    user_jobs,
+)
 from models_onnx.corpora.sources import READ, USER, Source
 
 SPLITS = ("train", "valid", "test")
@@ -41,17 +51,24 @@ def without_twins(pieces: Sequence[Piece]) -> tuple[list[Piece], list[tuple[Piec
 
 
 def build(data: Path | None, folders: Sequence[Path], out: Path, scratch: Path, jobs: int) -> dict[str, Any]:
-    """Write train.npz, valid.npz, test.npz and manifest.json to `out`; returns the manifest."""
+    """Write train.npz, valid.npz, test.npz and manifest.json to `out`, all of them or none; returns the manifest.
+
+    Errors: `CorporaError` where there is nothing to read, or an archive that cannot be.
+    """
     code = code_version()
     inputs: list[tuple[Source, str, list[Job]]] = []
     for name in READ if data else ():
         assert data is not None
         own, digest = archive_jobs(data, scratch, name)
         inputs.append((READ[name], digest, own))
-    for folder in folders:
-        own, digest = user_jobs(folder)
-        inputs.append((USER, digest, own))
+    users = [user_jobs(folder) for folder in folders]
     parts = [part for source, digest, own in inputs for part in parts_of(source.name, own, digest, code)]
+    parts += [part for own, digest in users for part in parts_of(USER.name, own, digest, code)]
+    if not parts:
+        places = ", ".join(map(str, ([data] if data else []) + list(folders)))
+        raise CorporaError(f"there is no corpus and no .mid file in {places}: --public says which archives are read")
+    if users:
+        inputs.append((USER, " ".join(digest for _, digest in users), [job for own, _ in users for job in own]))
     pieces: list[Piece] = []
     left_out: list[LeftOut] = []
     for found in read_all(parts, out / ".parts", jobs):
@@ -63,12 +80,17 @@ def build(data: Path | None, folders: Sequence[Path], out: Path, scratch: Path, 
             pieces.append(found)
     assert all(piece.words.style in STYLES or piece.words.source == USER.name for piece in pieces)
     kept, pairs = without_twins(pieces)
-    for name in SPLITS:
-        save_pieces([piece for piece in kept if piece.split == name], out / f"{name}.npz")
-    told = manifest(inputs, kept, left_out, pairs, out)
-    text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
-    # A file name that is not UTF-8 stays legible, and the JSON valid.
-    (out / "manifest.json").write_text(text, encoding="utf-8", errors="backslashreplace")
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=out) as new:
+        for name in SPLITS:
+            save_pieces([piece for piece in kept if piece.split == name], Path(new, f"{name}.npz"))
+        told = manifest(inputs, kept, left_out, pairs, Path(new))
+        text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+        # A file name that is not UTF-8 stays legible, and the JSON valid.
+        Path(new, "manifest.json").write_text(text, encoding="utf-8", errors="backslashreplace")
+        # Without a manifest the old splits say nothing while the new ones take their places.
+        (out / "manifest.json").unlink(missing_ok=True)
+        for name in (*(f"{name}.npz" for name in SPLITS), "manifest.json"):
+            Path(new, name).replace(out / name)
     return told
 
 

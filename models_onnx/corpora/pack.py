@@ -11,6 +11,7 @@ the start, or null), composer (or the group it is held out with) and licence.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def save_pieces(pieces: Sequence[Piece], path: Path) -> None:
         for w in (piece.words,)
     ]  # fmt: skip
     half_written = path.with_suffix(".tmp")
-    with half_written.open("wb") as stream:
+    with _gone_after(half_written), half_written.open("wb") as stream:
         np.savez_compressed(
             stream,
             notes=np.concatenate([np.zeros((0, 6), np.int16), *(p.notes for p in pieces)]),
@@ -84,7 +85,16 @@ def save_pieces(pieces: Sequence[Piece], path: Path) -> None:
             bar_offsets=np.cumsum([0] + [len(p.bars) for p in pieces]),
             words=np.frombuffer(json.dumps(words).encode(), np.uint8),
         )
-    half_written.replace(path)
+        stream.flush()
+        half_written.replace(path)
+
+
+@contextlib.contextmanager
+def _gone_after(path: Path) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def load_pieces(path: Path) -> Iterator[Piece]:

@@ -39,6 +39,13 @@ class NamedBars(NamedTuple):
     bars: tuple[Bar, ...]
 
 
+class MidiFolder(NamedTuple):
+    """`songs` that were read, and (name, reason) of what could not be."""
+
+    songs: list[NamedBars]
+    unreadable: list[tuple[str, str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A piece as read. `bpm`: quarters a minute at its start, None where only a converter's default is known."""
@@ -47,16 +54,16 @@ class Reading:
     bpm: float | None
 
 
-def read_midi_folder(folder: Path) -> list[NamedBars]:
-    """Every readable .mid or .midi below `folder`, in the order of names; what is not readable is left out."""
-    found = []
+def read_midi_folder(folder: Path) -> MidiFolder:
+    """Every .mid or .midi below `folder`, in the order of names."""
+    found, unreadable = [], []
     for path in midi_files(folder):
+        name = str(path.relative_to(folder))
         try:
-            reading = read_user_midi(path)
-        except UnreadableError:
-            continue
-        found.append(NamedBars(str(path.relative_to(folder)), reading.bars))
-    return found
+            found.append(NamedBars(name, read_user_midi(path).bars))
+        except UnreadableError as error:
+            unreadable.append((name, str(error)))
+    return MidiFolder(found, unreadable)
 
 
 def midi_files(folder: Path) -> Iterator[Path]:
@@ -69,17 +76,23 @@ def midi_files(folder: Path) -> Iterator[Path]:
 
 
 def read_user_midi(path: Path) -> Reading:
-    """A .mid that may be hostile: read with the assistant's limits. `UnreadableError` names the fault."""
+    """A .mid that may be hostile: read with the assistant's limits. `UnreadableError` names the fault, not the file."""
     try:
         file = load_midi(path)
         song = to_song(file, path.name)
     except MidiFileError as error:
-        raise UnreadableError(str(error)) from error
+        raise UnreadableError(_without_name(str(error), path)) from error
     bars = song.bars()
     if len(bars) > MAX_BARS:
         raise UnreadableError(f"over {MAX_BARS} bars")
     told = any(True for _ in marks(file, TEMPO))
     return Reading(bars, round(song.tempo.changes[0][1], 2) if told else None)
+
+
+def _without_name(told: str, path: Path) -> str:
+    for name in (str(path), path.name):
+        told = told.replace(repr(name), "it").replace(name, "it")
+    return told.removeprefix("it: ")
 
 
 def read_midi(path: Path, *, drums: bool = False, unmarked_upbeat: bool = False, default_bpm: float = 0.0) -> Reading:

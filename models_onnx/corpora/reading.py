@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import lzma
 import multiprocessing
 import os
+import signal
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +32,10 @@ log = logging.getLogger(__name__)
 MAX_PIECE_NOTES = 120_000
 PART_PIECES = 1_000
 """Pieces of one part: what an interrupted run loses at most."""
+
+
+class CorporaError(Exception):
+    """What was given cannot be read at all; the text is one line that names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +137,8 @@ def _forget_stale(store: Path, names: Sequence[str]) -> None:
 
 
 def _silence() -> None:
-    """abc2midi writes its remarks to the process's own output, past Python."""
+    """abc2midi writes its remarks to the process's own output, past Python. Ctrl-C is for the parent, which ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
@@ -154,17 +161,25 @@ def archive_jobs(data: Path, scratch: Path, name: str) -> tuple[list[Job], str]:
         )
         digest = hashlib.sha256(told.encode()).hexdigest()
     elif archive.exists():
-        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-        with tarfile.open(archive) as tar:
-            tar.extractall(scratch, filter="data")
+        try:
+            digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+            with tarfile.open(archive) as tar:
+                tar.extractall(scratch, filter="data")
+        except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
+            raise CorporaError(f"{archive} cannot be unpacked, obtain it again: {error}") from error
         folder = scratch / name
     else:
         log.warning(
             "%s is left out: there is neither %s nor %s; --public says where it comes from", name, folder, archive
         )
         return [], ""
-    entries = [json.loads(line) for line in (folder / "index.jsonl").read_text().splitlines()]
-    return [Job(source, folder, entry["file"], entry) for entry in entries], digest
+    index = folder / "index.jsonl"
+    try:
+        entries = [json.loads(line) for line in index.read_text(encoding="utf-8").splitlines()]
+        return [Job(source, folder, entry["file"], entry) for entry in entries], digest
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        where = archive if folder.parent == scratch else folder
+        raise CorporaError(f"{where} has no index.jsonl that says what it holds ({error})") from error
 
 
 def user_jobs(folder: Path) -> tuple[list[Job], str]:

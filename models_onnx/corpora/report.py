@@ -9,14 +9,13 @@ from rich.table import Table
 from models_onnx.corpora.sources import SOURCES
 
 
-def public_table() -> Table:
-    """For people who do not have the archives; long names are folded, never cut, so that they can be copied."""
-    table = Table(title="Corpora", show_lines=True)
-    for heading in ("source", "licence", "pinned origin", "how to obtain", "use"):
-        table.add_column(heading, overflow="fold")
+def public_lines() -> list[str]:
+    """For people who do not have the archives; nothing is folded, so that addresses can be copied."""
+    found = []
     for source in SOURCES:
-        table.add_row(source.name, source.licence, source.origin, source.obtain, source.use)
-    return table
+        found += [f"{source.name} ({source.licence})", f"  origin   {source.origin}", f"  obtain   {source.obtain}"]
+        found += [f"  use      {source.use}", f"  credit   {source.credit}"]
+    return found
 
 
 def manifest_table(manifest: dict[str, Any]) -> Table:

@@ -48,10 +48,12 @@ def translated(made: Sequence[Point], true: Sequence[Point]) -> float:
     """The cardinality score; 0 where either has a single note or none."""
     if len(made) < 2 or len(true) < 2:
         return 0.0
-    a, b = np.array(sorted(set(made))), np.array(sorted(set(true)))
-    shifts = a[:, None] - b[None]  # (made, true, 2)
-    most = int(np.unique(shifts[..., 0] * (1 << 16) + shifts[..., 1], return_counts=True)[1].max())
-    return f1(most - 1, len(a) - 1, len(b) - 1)
+    ours, real = Counter(made), Counter(true)
+    shifts = np.array(list(ours))[:, None] - np.array(list(real))[None]  # (made, true, 2)
+    met = np.minimum(np.array(list(ours.values()))[:, None], np.array(list(real.values()))[None])
+    _, which = np.unique(shifts[..., 0] * (1 << 16) + shifts[..., 1], return_inverse=True)
+    most = int(np.bincount(which.ravel(), met.ravel()).max())
+    return f1(most - 1, len(made) - 1, len(true) - 1)
 
 
 def scores(made: Sequence[Bar], true: Sequence[Bar]) -> dict[str, list[float]]:

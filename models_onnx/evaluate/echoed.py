@@ -14,7 +14,7 @@ from models_onnx.evaluate.blend import Probabilities, learn_weights
 from models_onnx.evaluate.contexts import Ints
 from models_onnx.evaluate.pieces import EncodedPiece
 from models_onnx.evaluate.token_model import InstalledModel, Nats
-from models_onnx.evaluate.windows import windows
+from models_onnx.evaluate.windows import Window, windows
 
 ALL = np.arange(VOCAB_SIZE)
 
@@ -46,18 +46,35 @@ class Expected:
         return float(-np.log(weight * self.echo + (1 - weight) * self.model).mean())
 
 
-def expected_of(model: InstalledModel, pieces: Iterable[EncodedPiece], order: int) -> Expected:
-    """At every scored place of the pieces, in the windows in which the model sees them."""
-    rows: list[tuple[float, float, int]] = []
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A window of a piece, and what the model alone gave to each of its ids (0..1; 1 for the first)."""
+
+    piece: EncodedPiece
+    window: Window
+    p: Probabilities
+
+
+def read_by(model: InstalledModel, pieces: Iterable[EncodedPiece]) -> list[Given]:
+    """Every window of every piece, as the model sees them; the echo of any order is then cheap beside it."""
+    found = []
     for piece in pieces:
         for window in windows(piece, model.context, model.context // 2):
-            end = window.at + window.count
-            given = np.exp(-InstalledModel.nats(model, window.ids[:end])).tolist()
-            echo = Echo([0.0] * (order + 2), piece.ids[: window.first].tolist())
-            for place in range(window.at, end):
-                p, matched = echo.expected()
-                rows.append((given[place], float(p[window.ids[place]]), matched))
-                echo.append(window.ids[place])
+            nats = InstalledModel.nats(model, window.ids[: window.at + window.count])
+            found.append(Given(piece, window, np.exp(-nats)))
+    return found
+
+
+def expected_of(read: Iterable[Given], order: int) -> Expected:
+    """At every scored place of what was read."""
+    rows: list[tuple[float, float, int]] = []
+    for given in read:
+        window = given.window
+        echo = Echo([0.0] * (order + 2), given.piece.ids[: window.first].tolist())
+        for place in range(window.at, window.at + window.count):
+            p, matched = echo.expected()
+            rows.append((float(given.p[place]), float(p[window.ids[place]]), matched))
+            echo.append(window.ids[place])
     model_p, echo_p, met = zip(*rows, strict=True)
     return Expected(np.array(model_p), np.array(echo_p), np.array(met, np.int32))
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
+
+import numpy as np
 
 from daw_assist.music.bars import Bar
 from daw_assist.music.notes import Note
+from daw_assist.pipeline import Model, fill
+from daw_assist.suggest.suggestion import Settings
 
 Locked = Callable[[int, Note], bool]
 """(index of the bar, note) -> whether the note must stay."""
@@ -30,13 +35,47 @@ def broken(before: Sequence[Bar], after: Sequence[Bar], first: int, last: int, l
     return lost
 
 
+@dataclass(frozen=True, slots=True)
+class ModelFiller:
+    """The product's own path, its best candidate."""
+
+    model: Model
+
+    def filled(self, bars: Sequence[Bar], first: int, last: int, locked: Locked, seed: int) -> tuple[Bar, ...]:
+        left = tuple(
+            replace(bar, notes=tuple(n for n in bar.notes if locked(i, n))) if first <= i < last else bar
+            for i, bar in enumerate(bars)
+        )
+        made = fill(left, first, last - 1, Settings(candidates=1, seed=seed), self.model).candidates[0]
+        return (*left[:first], *made.bars, *left[last:])
+
+
+def drawn_lock(bars: Sequence[Bar], first: int, last: int, seed: int) -> Locked:
+    """Some parts, or single notes, of those that sound in the bars."""
+    rng = np.random.default_rng(seed)
+    parts = sorted({n.part for bar in bars[first:last] for n in bar.notes})
+    if seed % 2 and len(parts) > 1:
+        chosen = set(rng.permutation(parts)[: int(rng.integers(1, len(parts)))].tolist())
+        return lambda index, note: note.part in chosen
+    chance = float(rng.uniform(0.05, 0.5))
+    held = {(i, n) for i, bar in enumerate(bars) if first <= i < last for n in bar.notes if rng.random() < chance}
+    return lambda index, note: (index, note) in held
+
+
 def locks_kept(
-    filler: Filler, pieces: Sequence[Sequence[Bar]], first: int, last: int, locked: Locked, runs: int
+    filler: Filler,
+    pieces: Sequence[Sequence[Bar]],
+    first: int,
+    last: int,
+    runs: Iterable[int],
+    lock: Callable[[Sequence[Bar], int, int, int], Locked] = drawn_lock,
 ) -> dict[str, int]:
-    """Over `runs` fills of pieces in turn: how many broke a lock, and how many notes."""
-    notes = runs_broken = 0
-    for run in range(runs):
+    """Over `runs` (seeds) of fills of pieces in turn: how many, how many notes were locked, broke a lock, were lost."""
+    count = held = lost = runs_broken = 0
+    for run in runs:
         bars = pieces[run % len(pieces)]
-        lost = broken(bars, filler.filled(bars, first, last, locked, run), first, last, locked)
-        notes, runs_broken = notes + lost, runs_broken + bool(lost)
-    return {"runs": runs, "runs broken": runs_broken, "notes lost": notes}
+        locked = lock(bars, first, last, run)
+        gone = broken(bars, filler.filled(bars, first, last, locked, run), first, last, locked)
+        held += sum(locked(i, n) for i, bar in enumerate(bars) if first <= i < last for n in bar.notes)
+        count, lost, runs_broken = count + 1, lost + gone, runs_broken + bool(gone)
+    return {"runs": count, "notes locked": held, "notes lost": lost, "runs broken": runs_broken}

@@ -8,7 +8,7 @@ is taken. It learns from the prompt, and from other pieces if it is given any; t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,11 @@ from daw_assist.music.metre import BarLine, Metre
 from daw_assist.music.notes import Note
 from daw_assist.music.time import Ticks
 from daw_assist.suggest.suggestion import Settings
+from models_onnx.evaluate.pieces import group_of
+from models_onnx.train.data import Corpus
+
+CORPUS_BARS = 64
+"""Of each training piece, from its beginning: three hundred pieces then take some hundred MB."""
 
 Symbol = tuple[int, tuple[tuple[int, int], ...]]
 """Place in the bar in ticks, and (part, pitch) of each note."""
@@ -123,6 +128,17 @@ class MarkovContinuator:
             if fitting:
                 return fitting[int(rng.integers(len(fitting)))]
         return None
+
+
+def training_pieces(corpus: Corpus, count: int, seed: int) -> Iterator[Sequence[Bar]]:
+    """The openings of `count` pieces drawn by `seed`, in turn from each group, as the prompts are."""
+    order = np.random.default_rng(seed).permutation(len(corpus.words)).tolist()
+    groups: dict[str, list[int]] = {}
+    for index in order:
+        groups.setdefault(group_of(corpus.words[index]["source"], corpus.words[index]["style"]), []).append(index)
+    turns = sorted((place, name, index) for name, own in groups.items() for place, index in enumerate(own))
+    for _, _, index in turns[:count]:
+        yield corpus.read(index, 0, CORPUS_BARS)
 
 
 def heard_after_last_note(heard: Sequence[Bar]) -> int:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from daw_assist.engine.resemblance import CorpusIndex
 from daw_assist.music.bars import Bar
 from daw_assist.suggest.suggestion import Settings
 from models_onnx.evaluate.cardinality import mean_scores
 from models_onnx.evaluate.continuators import Continuator
 from models_onnx.evaluate.degenerate import KINDS, faults
-from models_onnx.evaluate.originality import OriginalityIndex
 from models_onnx.evaluate.overlap import overlaps
 from models_onnx.evaluate.prompts import HeldPrompt
 from models_onnx.evaluate.selfsimilarity import compared
@@ -55,13 +55,14 @@ def make(
 def music_figures(prompts: Sequence[HeldPrompt], made: Made, seed: int = 0) -> dict[str, Any]:
     """By name: overlap areas, self-similarity, cardinality F1, degenerate outputs."""
     groups = [prompt.group for prompt in prompts]
+    files = [prompt.file for prompt in prompts]
     heard, true = [prompt.heard for prompt in prompts], made["true"]
     found: dict[str, Any] = {}
     for name, bars in made.items():
         own: dict[str, Any] = {"degenerate": degenerate_figures(heard, bars)}
         if name != "true":
-            own["overlap"] = overlaps(true, bars, groups, seed)
-            own["self-similarity"] = compared(heard, true, bars, groups, seed)
+            own["overlap"] = overlaps(true, bars, groups, seed, files=files)
+            own["self-similarity"] = compared(heard, true, bars, groups, seed, files)
             own["cardinality F1"] = mean_scores(bars, true)
         found[name] = own
     return found
@@ -75,7 +76,7 @@ def degenerate_figures(heard: Sequence[Sequence[Bar]], made: Sequence[Sequence[B
     return {**counts, "any": any_kind, "share": round(any_kind / max(1, len(every)), 4)}
 
 
-def originality_figures(index: OriginalityIndex, made: Made, seed: int = 0) -> dict[str, dict[str, Any]]:
+def originality_figures(index: CorpusIndex, made: Made, seed: int = 0) -> dict[str, dict[str, Any]]:
     """By name: share of 8-grams in the index, longest stretches in notes, and how often one is beyond 99 % of the true ones.
 
     `more than true`: the share less that of the true continuations, with its bootstrap interval over prompts.
@@ -114,12 +115,13 @@ def steering_figures(
     asked: Settings,
     key_runs: int,
     progress: Progress = unseen,
+    seeds: Sequence[int] = (0,),
 ) -> dict[str, Any]:
     """Rank correlations by attribute, and the key lock."""
     heard = [prompt.heard for prompt in prompts]
     names = attributes_known(asked)
     found: dict[str, Any] = {
-        name: steered(continuator, heard, name, asked) for name in progress(names, "steering", len(names))
+        name: steered(continuator, heard, name, asked, seeds=seeds) for name in progress(names, "steering", len(names))
     }
     if key_runs:
         found["key lock"] = keys_kept(continuator, heard, asked, key_runs, asked.seed)

@@ -12,7 +12,7 @@ histograms with fixed bins, so that nothing depends on a kernel's width:
     onset           ticks after the quarter, 24 bins
     drum            which drum, 64 bins from pitch 27 (the other pitch features leave the drums out)
 
-Two samples of the same music do not overlap fully. The ceiling is what real music reaches: the prompts are cut in two at
+Two samples of the same music do not overlap fully. The ceiling is what real music reaches: the pieces are cut in two at
 random within each group, and the true continuations of one half are compared with the true ones of the other half, as the
 made ones of the first half are (and the other way round); the mean over several cuts. A copy of real music elsewhere
 reaches the ceiling: overlap says that the features are right, not that the music is. `same prompt` is stricter: what was
@@ -74,15 +74,22 @@ def overlap(one: Counts, other: Counts) -> float:
 
 
 def overlaps(
-    true: Sequence[Sequence[Bar]], made: Sequence[Sequence[Bar]], groups: Sequence[str], seed: int = 0, cuts: int = CUTS
+    true: Sequence[Sequence[Bar]],
+    made: Sequence[Sequence[Bar]],
+    groups: Sequence[str],
+    seed: int = 0,
+    cuts: int = CUTS,
+    files: Sequence[str] = (),
 ) -> dict[str, dict[str, float]]:
     """By feature: overlap of made with true and its ceiling, pooled over all prompts and as the mean of the groups.
 
-    A group counts for a feature where its true continuations have at least 30 values of it.
+    `files`: the piece of each prompt, without it each is of its own. A group counts for a feature where it has two pieces
+    and its true continuations have at least 30 values of it.
     """
     rows = {"true": [histograms(bars) for bars in true], "made": [histograms(bars) for bars in made]}
-    halves = [cut_in_halves(groups, np.random.default_rng([seed, cut])) for cut in range(cuts)]
-    names = sorted(set(groups))
+    halves = [cut_in_halves(groups, np.random.default_rng([seed, cut]), files) for cut in range(cuts)]
+    pieces = _pieces(groups, files)
+    names = sorted(name for name in set(groups) if len({p for p in pieces if p[0] == name}) > 1)
     result: dict[str, dict[str, float]] = {}
     for feature in SIZES:
         real = np.stack([row[feature] for row in rows["true"]])  # (prompts, bins)
@@ -116,14 +123,26 @@ def _both(real: Counts, ours: Counts, halves: list[Any], rows: np.ndarray[Any, A
     return float(np.mean(own)), float(np.mean(ceiling))
 
 
-def cut_in_halves(groups: Sequence[str], rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """True for a random half of each group."""
+def cut_in_halves(
+    groups: Sequence[str], rng: np.random.Generator, files: Sequence[str] = ()
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """True for a random half of each group, as near as whole pieces allow: two places in a piece are too alike to compare."""
+    pieces = np.array([f"{group}\n{file}" for group, file in _pieces(groups, files)])
     result = np.zeros(len(groups), np.bool_)
     for name in sorted(set(groups)):
-        members = rng.permutation([i for i, group in enumerate(groups) if group == name])
-        extra = int(rng.integers(2)) if len(members) % 2 else 0
-        result[members[: len(members) // 2 + extra]] = True
+        own = np.array([group == name for group in groups])
+        more = 0
+        for piece in rng.permutation(np.unique(pieces[own])).tolist():
+            members = own & (pieces == piece)
+            first = more < 0 or (more == 0 and bool(rng.integers(2)))
+            result[members] = first
+            more += int(members.sum()) * (1 if first else -1)
     return result
+
+
+def _pieces(groups: Sequence[str], files: Sequence[str]) -> list[tuple[str, str]]:
+    """(group, piece) of each prompt."""
+    return list(zip(groups, files or map(str, range(len(groups))), strict=True))
 
 
 def _intervals(line: Line) -> list[int]:

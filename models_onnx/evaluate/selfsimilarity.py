@@ -50,6 +50,7 @@ def compared(
     made: Sequence[Sequence[Bar]],
     groups: Sequence[str],
     seed: int = 0,
+    files: Sequence[str] = (),
 ) -> dict[str, dict[str, float]]:
     """By figure: the mean of what was made, of what was true, the overlap of both and its ceiling."""
     real = np.array([similarities(a, b) for a, b in zip(heard, true, strict=True)])  # (prompts, 4)
@@ -58,7 +59,7 @@ def compared(
     for column, name in enumerate(FIGURES):
         own, ceiling = [], []
         for cut in range(CUTS):
-            half = cut_in_halves(groups, np.random.default_rng([seed, cut]))
+            half = cut_in_halves(groups, np.random.default_rng([seed, cut]), files)
             a, b = _histogram(real[half, column]), _histogram(real[~half, column])
             ceiling.append(overlap(a, b))
             x, y = _histogram(ours[half, column]), _histogram(ours[~half, column])

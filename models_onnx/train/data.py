@@ -34,11 +34,17 @@ WEIGHTS = {
 """Share of windows by (source, style); what is not named here is left out. By notes, three quarters of the corpora are
 music of the 18th and 19th century; band music, dances, drums and lead sheets get more than their notes would."""
 
-FILL_SHARE = 0.25
+FILL_SHARE = 0.2
+ALTERED_SHARE = 0.25
+"""Of the rest: windows whose later bars are not what the earlier ones let expect, and say so. In music as it stands a bar
+is much like the one before, so what is said of it adds little and would be little heeded."""
 MAX_AFTER = 4
 FILLED_BARS = (1, 1, 2, 2, 3, 4, 4, 6, 8)
 
 PITCHED = [part for part in Part if part is not Part.DRUMS]
+
+
+Change = Callable[[Bar], list[Note]]
 
 
 class Corpus:
@@ -71,6 +77,79 @@ class Corpus:
         ]
 
 
+def _octave(by: int) -> Change:
+    def moved(bar: Bar) -> list[Note]:
+        return [
+            n if n.part is Part.DRUMS or not 0 <= n.pitch + by <= 127 else replace(n, pitch=n.pitch + by)
+            for n in bar.notes
+        ]
+
+    return moved
+
+
+def _outer(voices: int) -> Change:
+    """Of the notes that start together the highest, the lowest, the next highest: as many as `voices`."""
+
+    def reduced(bar: Bar) -> list[Note]:
+        kept = [n for n in bar.notes if n.part is Part.DRUMS]
+        together: dict[int, list[Note]] = {}
+        for note in bar.notes:
+            if note.part is not Part.DRUMS:
+                together.setdefault(note.onset, []).append(note)
+        for chord in together.values():
+            chord.sort(key=lambda n: -n.pitch)
+            kept += [chord[0], *chord[:0:-1][:1], *chord[1:-1]][:voices]
+        return kept
+
+    return reduced
+
+
+def _on_beats(bar: Bar) -> list[Note]:
+    """Only what starts on a beat, held to the next one."""
+    beat = bar.metre.beat_ticks
+    return [replace(n, duration=max(n.duration, beat)) for n in bar.notes if n.onset % beat == 0]
+
+
+def _divided(bar: Bar) -> list[Note]:
+    """Each note of at least an eighth struck twice in its time."""
+    halves = [
+        (replace(n, duration=Ticks(n.duration // 2)), n.moved(n.duration // 2))
+        if n.duration >= 12 and n.onset + n.duration // 2 < bar.length
+        else (n,)
+        for n in bar.notes
+    ]
+    return [n if i == 0 else replace(n, duration=Ticks(n.duration // 2)) for own in halves for i, n in enumerate(own)]
+
+
+def _doubled(bar: Bar) -> list[Note]:
+    """Each pitched note with its octave above."""
+    high = [replace(n, pitch=n.pitch + 12) for n in bar.notes if n.part is not Part.DRUMS and n.pitch < 116]
+    return [*high, *bar.notes]
+
+
+def _once(notes: list[Note]) -> tuple[Note, ...]:
+    """In order, each pitch of a part at most once at an onset."""
+    return tuple(sorted({(n.onset, n.part, n.pitch): n for n in notes}.values()))
+
+
+ALTERATIONS: tuple[tuple[tuple[str, ...], Change | None], ...] = (
+    (("register",), _octave(12)),
+    (("register",), _octave(-12)),
+    (("polyphony",), _outer(1)),
+    (("polyphony",), _outer(2)),
+    (("polyphony",), _outer(3)),
+    (("polyphony",), _doubled),
+    (("density",), _on_beats),
+    (("density",), _divided),
+    (("density", "polyphony", "register", "syncopation"), None),
+    (("density",), None),
+    (("polyphony",), None),
+    (("register",), None),
+    (("syncopation",), None),
+)
+"""What is said, and what is done to the bars; None: other bars of the piece."""
+
+
 class Windows:
     """Endless training windows: piece by weight, place and key at random.
 
@@ -90,7 +169,7 @@ class Windows:
         self.sizes = [sizes[members] ** 0.75 / (sizes[members] ** 0.75).sum() for members, _ in self.groups]
 
     def window(self, length: int) -> np.ndarray[Any, Any]:
-        """`length` + 1 ids; where a piece ends early, EOS and the opening of another follow."""
+        """`length` + 1 ids; where one stretch ends early the opening of another follows, after EOS if its piece ended."""
         ids: list[int] = []
         while len(ids) <= length:
             ids += self._stretch(length + 1 - len(ids))
@@ -118,6 +197,11 @@ class Windows:
         if rng.random() < 0.15:
             bars = self._one_part(bars)
         dynamics = bool(words["dynamics"]) and rng.random() < 0.5
+        # What is said before the piece is to be true of the bars that follow, not of those that the room leaves out.
+        costs = np.cumsum([len(encode_bars([bar], None, dynamics)) for bar in bars])
+        fits = int(np.searchsorted(costs, room)) + 1
+        whole = last == len(lines) and fits >= len(bars)
+        onward, bars = bars, bars[:fits]
         header = encode_header(
             style if rng.random() < 0.6 else None,
             dynamics,
@@ -127,8 +211,10 @@ class Windows:
         )
         if rng.random() < FILL_SHARE and len(bars) > 1:
             return self._fill(header, bars, dynamics, room)
+        if rng.random() < ALTERED_SHARE and len(bars) > 4:
+            return self._altered(header, onward, dynamics, room)
         ids = header + encode_bars(bars, None, dynamics, self._speaker(len(bars), dynamics))
-        return self._closed(ids, last == len(lines), room)
+        return self._closed(ids, whole, room)
 
     def _closed(self, ids: list[int], whole: bool, room: int) -> list[int]:
         return [*ids, EOS] if whole else ids[:room]
@@ -150,6 +236,28 @@ class Windows:
             return Attributes(**{n: getattr(found, n) for n in chosen if chance == 1.0 or rng.random() < chance})
 
         return said
+
+    def _altered(self, header: list[int], bars: list[Bar], dynamics: bool, room: int) -> list[int]:
+        """Other bars of the piece, or the true ones an octave off or reduced, follow; what that changes is said of them."""
+        rng = self.rng
+        costs = np.cumsum([len(encode_bars([bar], bar.metre, dynamics)) + 2 for bar in bars])
+        fits = int(np.searchsorted(costs, room - len(header)))
+        turn = int(rng.integers(1, max(2, min(fits, len(bars) - 1))))
+        named, change = ALTERATIONS[int(rng.integers(len(ALTERATIONS)))]
+        if change is None:
+            place = int(rng.integers(len(bars)))
+            after = bars[place : place + fits]
+        else:
+            after = [replace(bar, notes=_once(change(bar))) for bar in bars[turn : 2 * fits + 2]]
+        also = {n for n in NAMES if rng.random() < 0.2 and (dynamics or n != "loudness")}
+
+        def said(index: int, bar: Bar) -> Attributes:
+            found = levels(bar)
+            return Attributes(**{n: getattr(found, n) for n in {*named, *also}})
+
+        return (
+            header + encode_bars(bars[:turn], None, dynamics) + encode_bars(after, bars[turn - 1].metre, dynamics, said)
+        )[:room]
 
     def _fill(self, header: list[int], bars: list[Bar], dynamics: bool, room: int) -> list[int]:
         """Some bars in the middle as the last of the window, what is fixed of them and what comes after them first."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from daw_assist.music.time import TempoMap, Ticks
 from models_onnx.corpora.build import build
 from models_onnx.corpora.pack import Piece, load_pieces, save_pieces
 from models_onnx.corpora.readers import midi_files, read_midi_folder
+from models_onnx.corpora.reading import CorporaError
 from models_onnx.train.data import Corpus
 
 ROOT = Path(__file__).parents[2]
@@ -154,26 +157,79 @@ def test_a_name_that_is_no_text_stops_nothing(tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "out" / "manifest.json").read_text())["left_out"]["user"]) == 1
 
 
-def test_an_empty_folder_gives_three_empty_files(tmp_path: Path) -> None:
+def test_where_there_is_nothing_to_read_nothing_is_written(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    told = run(tmp_path, None, tmp_path / "mine")
-    assert [told["outputs"][name]["pieces"] for name in ("train", "valid", "test")] == [0, 0, 0]
-    assert packed(tmp_path / "out") == {"train": [], "valid": [], "test": []}
+    with pytest.raises(CorporaError, match=r"no corpus and no \.mid file in .*mine"):
+        run(tmp_path, None, tmp_path / "mine")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_archive_that_is_cut_short_or_has_no_index_is_named_in_one_line(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    archive(data, "mutopia", {f"{i}.mid": {"group": "BrahmsJ"} for i in range(3)})
+    whole = data / "mutopia.tar.xz"
+    whole.write_bytes(whole.read_bytes()[:-300])
+    with pytest.raises(CorporaError, match=r"mutopia\.tar\.xz cannot be unpacked"):
+        run(tmp_path, data)
+    whole.unlink()
+    (data / "mutopia").mkdir()
+    with pytest.raises(CorporaError, match=r"mutopia has no index\.jsonl"):
+        run(tmp_path, data)
+    done = script(str(data), "-o", str(tmp_path / "out"))
+    assert (done.returncode, len(done.stderr.strip().splitlines()[-1:])) == (1, 1)
+    assert "Traceback" not in done.stderr
+
+
+def test_two_folders_are_one_source_with_both_hashes_and_reasons_name_no_path(tmp_path: Path) -> None:
+    for name, seed in (("one", 1), ("two", 2)):
+        write(tmp_path / name / "a.mid", seed)
+        (tmp_path / name / "broken.mid").write_bytes(b"MThd and then nothing")
+    told = run(tmp_path, None, tmp_path / "one", tmp_path / "two")
+    (source,) = told["sources"].values()
+    assert (source["files"], len(source["sha256"].split())) == (4, 2)
+    assert list(told["left_out"]["user"].values()) == [["broken.mid", "broken.mid"]]
+    assert not any(str(tmp_path) in reason or "broken" in reason for reason in told["left_out"]["user"])
+
+
+def test_a_stopped_run_leaves_no_half_output_and_goes_on(tmp_path: Path) -> None:
+    for i in range(60):
+        write(tmp_path / "mine" / f"{i}.mid", i)
+    out = tmp_path / "out"
+    command = [sys.executable, str(ROOT / "scripts" / "prepare_corpora.py"), "--midi", str(tmp_path / "mine")]
+    command += ["-o", str(out), "--jobs", "1"]
+    stopped = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    ends = time.monotonic() + 60
+    while not (out / ".parts").exists() and stopped.poll() is None and time.monotonic() < ends:
+        time.sleep(0.02)
+    os.killpg(stopped.pid, signal.SIGINT)
+    said = stopped.communicate(timeout=60)[1]
+    assert (stopped.returncode, "the same command goes on" in said, "Traceback" in said) == (130, True, False), said
+    assert [path.name for path in out.iterdir()] == [".parts"]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=100, check=False).returncode == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        ".parts",
+        "manifest.json",
+        "test.npz",
+        "train.npz",
+        "valid.npz",
+    ]
+    assert not [path for path in (out / ".parts").iterdir() if path.suffix not in (".npz", ".json")]
 
 
 def test_a_folder_is_read_as_bars_by_name_and_the_unreadable_is_left_out(tmp_path: Path) -> None:
     mine = user_folder(tmp_path)
-    assert [(file.name, file.bars) for file in read_midi_folder(mine)] == [
+    assert [(file.name, file.bars) for file in read_midi_folder(mine).songs] == [
         ("one.mid", song(1).bars()),
         ("b/Two.MIDI", song(2).bars()),
     ]
+    assert [name for name, _ in read_midi_folder(mine).unreadable] == ["broken.mid", "gone.mid", "pipe.mid"]
     assert [path.name for path in midi_files(mine)] == ["broken.mid", "gone.mid", "one.mid", "pipe.mid", "Two.MIDI"]
 
 
 def script(*args: str) -> subprocess.CompletedProcess[str]:
     program = [sys.executable, str(ROOT / "scripts" / "prepare_corpora.py"), *args]
     return subprocess.run(
-        program, capture_output=True, text=True, timeout=100, cwd=ROOT, env={**os.environ, "COLUMNS": "200"}
+        program, capture_output=True, text=True, timeout=100, cwd=ROOT, env={**os.environ, "COLUMNS": "80"}
     )
 
 
@@ -182,6 +238,7 @@ def test_public_lists_every_source_with_its_licence_and_origin() -> None:
     assert done.returncode == 0, done.stderr
     for said in ("nifc-polish", "c040362", "CC BY 4.0", "nottingham", "GPL-3.0", "benchmarks only"):
         assert said in done.stdout
+    assert "  origin   github.com/pl-wnifc/humdrum-polish-scores c040362 (polishscores.org)\n" in done.stdout
 
 
 @pytest.mark.parametrize(

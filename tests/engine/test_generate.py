@@ -192,15 +192,43 @@ def test_a_model_that_never_ends_its_bar_is_stopped() -> None:
 
 
 @pytest.mark.parametrize("room", [3, 4, 40, 200])
-def test_no_more_is_made_than_there_is_room_for_and_every_bar_is_opened(room: int) -> None:
+def test_no_more_is_made_than_there_is_room_for_and_no_bar_is_opened_that_does_not_fit(room: int) -> None:
     decoder = FakeDecoder(PROMPT, favour=ENDLESS)
     (made,) = made_by(decoder, Plan((WALTZ,) * 3, 1.0, 1.0, room=room))
     assert len(made.ids) == room
     assert decoder.longest <= len(PROMPT) + room
-    assert made.ids.count(BAR) == 3
+    assert made.closed == room // (MAX_BAR_TOKENS + 1)
+    assert made.ids.count(BAR) == made.closed + 1
 
 
-@pytest.mark.parametrize(("room", "favour"), [(None, None), (None, ENDLESS), (60, ENDLESS), (40, ENDLESS)])
+def test_bars_that_end_by_themselves_are_whole_and_those_ended_by_force_are_not() -> None:
+    (made,) = made_by(FakeDecoder(PROMPT))
+    assert (made.closed, made.whole) == (3, 3)
+    (cut,) = made_by(FakeDecoder(PROMPT, favour=ENDLESS))
+    assert cut.closed == 3 > cut.whole
+
+
+@pytest.mark.parametrize("room", [5, 20, 33])
+def test_what_was_broken_off_goes_on_behind_the_bars_it_has_as_if_it_had_not_been(room: int) -> None:
+    (whole,) = made_by(FakeDecoder(PROMPT))
+    rng, told = np.random.default_rng(1), list[int]()
+    more: dict[str, Any] = {"on_token": lambda candidate, token: told.append(token)}
+    (part,) = continue_from(FakeDecoder(PROMPT), Plan((WALTZ,) * 3, 1.0, 1.0, room=room), [rng], **more)
+    start = [i for i, token in enumerate(part.ids) if token == BAR][part.closed]
+    decoder = FakeDecoder([*PROMPT, *part.ids[:start]])
+    plan = Plan((WALTZ,) * (3 - part.closed), 1.0, 1.0, begun=part.ids[start + 1 :])
+    (rest,) = continue_from(decoder, plan, [rng], **more)
+    assert (*part.ids[:start], *rest.ids) == whole.ids == tuple(told)
+    assert part.nats + rest.nats == pytest.approx(whole.nats)
+    assert (part.notes + rest.notes, part.closed + rest.closed) == (whole.notes, 3)
+
+
+def test_what_there_is_no_room_for_is_not_sampled() -> None:
+    (made,) = made_by(FakeDecoder(PROMPT, favour=ENDLESS), Plan((WALTZ,), 1.0, 1.0, room=1))
+    assert (made.ids, made.nats) == ((BAR,), 0.0)
+
+
+@pytest.mark.parametrize(("room", "favour"), [(None, None), (None, ENDLESS), (420, ENDLESS)])
 def test_fixed_notes_stand_in_their_bars_even_where_a_bar_is_closed_by_force(
     room: int | None, favour: dict[int, float] | None
 ) -> None:

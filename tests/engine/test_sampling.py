@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daw_assist.engine.echo import Echo
 from daw_assist.engine.sampling import sample
+from daw_assist.tokens.vocab import VOCAB_SIZE
 
 SIZE = 12
 logits_of = st.lists(st.floats(-30, 30), min_size=SIZE, max_size=SIZE).map(np.array)
@@ -58,3 +60,18 @@ def test_half_precision_and_extreme_logits_give_finite_costs(kind: type) -> None
         token, nats = sample(logits, np.ones(4, bool), 0.1, 1.0, uniform)
         assert token in (0, 3)
         assert nats == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("similarity", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("temperature", [0.1, 2.0])
+def test_what_model_and_echo_give_nothing_to_is_drawn_from_without_a_division_by_nothing(
+    similarity: float, temperature: float
+) -> None:
+    logits = np.full(VOCAB_SIZE, -1e4, np.float32)
+    logits[0] = 1e4
+    allowed = np.zeros(VOCAB_SIZE, np.bool_)
+    allowed[5:9] = True
+    for trust in ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)):
+        token, nats = sample(logits, allowed, temperature, 0.9, 0.5, Echo(trust, [1, 2, 3] * 4, similarity))
+        assert 5 <= token < 9
+        assert math.isfinite(nats)

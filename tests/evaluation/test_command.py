@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +66,15 @@ def test_one_command_gives_every_stage_a_line_and_a_page(
     out, page = tmp_path / "out.jsonl", tmp_path / "page.md"
     run(
         monkeypatch, packed, "--model", "tiny-fp32", "--work", tmp_path / "work", "--prompts", 4, "--no-ngram", "--notes", 200,
-        "--piece-notes", 100, "--steering-prompts", 1, "--key-runs", 3, "--style-runs", 1, "--out", out, "--markdown", page,
+        "--piece-notes", 100, "--steering-prompts", 1, "--steering-seeds", 1,
+        "--key-runs", 3, "--style-runs", 1, "--out", out, "--markdown", page,
     )  # fmt: skip
     record = record_in(out)
     assert record == json.loads(capsys.readouterr().out)
     assert set(STAGES) <= record["seconds"].keys()
     assert record["nats_a_note"]["made-up"]["model"]["micro"] > 0
-    assert set(record["music"]) == {"true", "model", "repeat", "markov"}
-    assert set(record["originality"]) == {"true", "model", "repeat", "markov"}
+    assert set(record["music"]) == {"true", "model", "repeat", "markov", "markov corpus"}
+    assert set(record["originality"]) == {"true", "model", "repeat", "markov", "markov corpus"}
     assert record["steering"]["key lock"]["runs"] == 3
     assert record["steering"]["key lock"]["runs broken"] == 3  # a repeat knows no key
     assert record["steering"]["density"]["within"] == 0.0
@@ -93,14 +95,15 @@ def test_one_command_gives_every_stage_a_line_and_a_page(
 
 
 def test_a_folder_of_files_takes_the_place_of_the_test_split(
-    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "own"
+    folder = tmp_path / os.fsdecode(b"own \xe9")
     folder.mkdir()
+    (folder / "broken.mid").write_bytes(b"MThd")
     for seed in range(2):
         rows = melody(50 + seed, 30, 24)
         notes = tuple(Note(Ticks(96 * b + at), Part(part), p, Ticks(d), v) for b, at, part, p, d, v in rows)
-        save_midi(from_song(Song(notes)), folder / f"tune{seed}.mid")
+        save_midi(from_song(Song(notes)), folder / os.fsdecode(b"tune\xe9%d.mid" % seed))
     out = tmp_path / "out.jsonl"
     run(
         monkeypatch, packed, "--model", "tiny-fp32", "--work", tmp_path / "work", "--midi", folder, "--prompts", 3,
@@ -108,6 +111,9 @@ def test_a_folder_of_files_takes_the_place_of_the_test_split(
     )  # fmt: skip
     record = record_in(out)
     assert record["midi"]["files"] == 2
+    assert record["midi"]["folder"] == "own ?"
+    assert sum(record["midi"]["unreadable"].values()) == 1
+    assert "1 of 3 files cannot be read: 1 x " in capsys.readouterr().err
     assert record["split"] is None
     assert record["prompts"] == {"folder": 3}
     assert record["nats_a_note"]["folder"]["pieces"] == 2

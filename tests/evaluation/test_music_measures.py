@@ -99,6 +99,16 @@ def test_halves_cut_every_group_in_two() -> None:
     assert half[7:].sum() == 2
 
 
+def test_no_piece_stands_in_both_halves() -> None:
+    files = ["x"] * 5 + ["y"] * 3 + ["z"] * 2 + ["only"]
+    groups = ["a"] * 10 + ["b"]
+    for seed in range(20):
+        half = cut_in_halves(groups, np.random.default_rng(seed), files)
+        for file in set(files):
+            assert len({bool(half[i]) for i in range(11) if files[i] == file}) == 1
+        assert half[:10].sum() in (3, 5, 7)
+
+
 def test_a_copy_is_as_alike_as_can_be_and_a_stranger_is_not() -> None:
     heard = phrase(1, 8)
     assert similarities(heard, heard[-4:])[1::2] == (1.0, 1.0)
@@ -138,6 +148,13 @@ def test_a_tune_in_another_key_and_later_is_found_only_after_a_shift() -> None:
     assert matched(moved, tune) == 0.0
     assert translated(moved, tune) == 1.0
     assert translated(tune[:1], tune) == 0.0
+
+
+def test_a_note_made_twice_counts_twice_only_where_it_is_true_twice() -> None:
+    tune = [(0, 60), (24, 62), (48, 64)]
+    double = [*tune, tune[0]]
+    assert translated(double, double) == 1.0
+    assert translated(double, tune) == pytest.approx(2 * 2 / (3 + 2))
 
 
 def test_the_score_is_taken_at_each_quarter_up_to_the_end_of_what_followed() -> None:

@@ -15,7 +15,7 @@ from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
 from daw_assist.music.time import Ticks
 from daw_assist.suggest.suggestion import Settings
-from models_onnx.evaluate.locks import broken, locks_kept
+from models_onnx.evaluate.locks import broken, drawn_lock, locks_kept
 from models_onnx.evaluate.steering import attributes_known, keys_kept, ranks, spearman, steered
 from models_onnx.evaluate.styles import StyleClassifier, accuracy, features
 
@@ -129,11 +129,21 @@ class Filler:
 
 def test_a_lost_note_that_was_locked_is_counted_and_one_that_was_not_is_free_to_go() -> None:
     bars = [bar(4, 60)] * 6
-    careful = locks_kept(Filler(False), [bars], 2, 4, lambda index, note: True, 5)
-    careless = locks_kept(Filler(True), [bars], 2, 4, lambda index, note: note.onset == 0, 5)
-    assert careful == {"runs": 5, "runs broken": 0, "notes lost": 0}
-    assert careless == {"runs": 5, "runs broken": 5, "notes lost": 10}
+    careful = locks_kept(Filler(False), [bars], 2, 4, range(5), lambda *_: lambda index, note: True)
+    careless = locks_kept(Filler(True), [bars], 2, 4, range(5), lambda *_: lambda index, note: note.onset == 0)
+    assert careful == {"runs": 5, "notes locked": 40, "notes lost": 0, "runs broken": 0}
+    assert careless == {"runs": 5, "notes locked": 10, "notes lost": 10, "runs broken": 5}
     assert broken(bars, Filler(True).filled(bars, 2, 4, None, 0), 2, 4, lambda index, note: False) == 0
+
+
+def test_a_lock_that_is_drawn_holds_some_of_the_notes_and_not_all() -> None:
+    bars = [replace(b, notes=(*b.notes, replace(b.notes[0], part=Part.BASS, pitch=40))) for b in [bar(4, 60)] * 6]
+    for seed in range(20):
+        locked = drawn_lock(bars, 2, 4, seed)
+        own = [locked(i, n) for i in (2, 3) for n in bars[i].notes]
+        assert not all(own)
+        assert any(own) or seed % 2 == 0
+        assert own == [drawn_lock(bars, 2, 4, seed)(i, n) for i in (2, 3) for n in bars[i].notes]
 
 
 def test_bars_outside_the_gap_must_stay_as_they_are() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from models_onnx import card
 from models_onnx import manifest as models
+from models_onnx.corpora.sources import SOURCES, credit
 from models_onnx.manifest import Manifest
 from models_onnx.spec import spec_of
 
@@ -130,6 +131,12 @@ def test_what_was_verified_is_told() -> None:
     assert "Parity with torch: left out: torch is not installed" in told
 
 
+def test_what_nobody_recorded_is_not_claimed() -> None:
+    told = card.text(dataclasses.replace(TOLD, data={}, licence=models.NOT_RECORDED), 5.9, [])
+    assert "| licence | not recorded |" in told and "Data: not recorded." in told
+    assert "CC" not in told
+
+
 def test_random_weights_make_no_promises() -> None:
     told = card.text(dataclasses.replace(TOLD, data={}, story={"note": "random weights, for tests"}), 0.8, [ENGINE])
     assert "Random weights for tests" in told and "No data." in told and "None: random weights." in told
@@ -162,4 +169,4 @@ def test_every_shipped_manifest_has_a_card_and_credits() -> None:
         told = models.read(models.find(name))
         assert card.text(told, 1.0, []).startswith(f"# {name}\n")
         for corpus in told.data:
-            assert card.credit(corpus) in {who for _, who in card.CREDITS}
+            assert credit(corpus) in {source.credit for source in SOURCES}

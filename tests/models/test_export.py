@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def test_an_exported_folder_is_a_model_that_tells_what_it_is(saved: Path, tmp_pa
 
 def test_all_precisions_are_the_same_model_more_or_less(saved: Path, tmp_path: Path) -> None:
     found = {}
-    for precision in export.PRECISIONS:
+    for precision in models.PRECISIONS:
         session = session_of(export.export_folder(saved, tmp_path, "mine", precision))
         found[precision] = session.append(list(range(1, 25))).astype(np.float32)
     spread = found["fp32"].std()
@@ -162,3 +163,28 @@ def test_a_graph_of_another_spec_does_not_fit(saved: Path, tmp_path: Path, chang
     wrong = dataclasses.replace(told, spec=dataclasses.replace(SPEC, **change))
     with pytest.raises(models.ModelError, match="mine-fp32: its graph is of another shape"):
         DecoderSession(wrong, models.graph_bytes(folder, told), "cpu")
+
+
+def test_licence_and_data_are_what_the_story_says(tmp_path: Path) -> None:
+    said = {"licence": "CC-BY-4.0", "data": [{"source": "groove", "licence": "CC BY 4.0"}, {"source": "user"}]}
+    for name, story, expected in (
+        ("told", STORY | said, ("CC-BY-4.0", {"groove": "CC BY 4.0", "user": "not recorded"})),
+        ("silent", STORY, ("not recorded", {})),
+    ):
+        checkpoint.save(tmp_path / f"{name}.npz", SPEC, weights_of(SPEC), story)
+        told = models.read(export.export_folder(tmp_path / f"{name}.npz", tmp_path, name, "fp32"))
+        assert (told.licence, told.data) == expected
+        assert told.story == STORY
+
+
+def test_a_checkpoint_of_complex_numbers_or_of_a_boundless_spec_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.npz"
+    for layers, array, fault in (
+        (2, np.ones(3, np.complex64), "complex64, not of real numbers"),
+        (10**9, np.ones(3), "layers"),
+    ):
+        words = {"spec": dataclasses.asdict(SPEC) | {"layers": layers}, "story": STORY}
+        arrays: dict[str, Any] = {"final_norm.weight": array}
+        np.savez(path, words=np.frombuffer(json.dumps(words).encode(), np.uint8), **arrays)
+        with pytest.raises(ValueError, match=fault):
+            checkpoint.load(path)

@@ -11,8 +11,13 @@ from models_onnx.spec import ModelSpec
 VOCAB = 20
 
 
-def spec_with(previous: int, running: tuple[tuple[int, int], ...], resets: tuple[int, ...]) -> ModelSpec:
-    return ModelSpec(VOCAB, 8, 1, 1, 1, 64, resets=resets, running=running, previous=previous)
+def spec_with(
+    previous: int,
+    running: tuple[tuple[int, int], ...],
+    resets: tuple[int, ...],
+    lasting: tuple[tuple[int, int], ...] = (),
+) -> ModelSpec:
+    return ModelSpec(VOCAB, 8, 1, 1, 1, 64, resets=resets, running=running, previous=previous, lasting=lasting)
 
 
 SPECS = [
@@ -22,6 +27,7 @@ SPECS = [
     spec_with(2, ((5, 4), (9, 3), (15, 5)), (1, 2)),
     spec_with(3, ((5, 4),), ()),
     spec_with(1, ((5, 4),), (6,)),
+    spec_with(2, ((5, 4), (9, 3)), (1, 2), ((12, 3), (15, 2))),
 ]
 sequences = st.lists(st.integers(0, VOCAB - 1), min_size=1, max_size=30)
 
@@ -72,6 +78,15 @@ def test_a_place_sees_the_ids_before_it_and_nought_before_the_beginning() -> Non
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_the_table_has_a_row_for_everything_that_can_be_read(spec: ModelSpec) -> None:
-    widest = [*(VOCAB for _ in range(1 + spec.previous)), *(count + 1 for _, count in spec.running)]
+    widest = [*(VOCAB for _ in range(1 + spec.previous)), *(count + 1 for _, count in (*spec.running, *spec.lasting))]
     assert spec.table_rows == sum(widest)
     assert spec.row_width == len(widest)
+
+
+def test_what_lasts_holds_over_bar_lines_until_another_piece_begins() -> None:
+    piece, bar, position, style = 1, 2, 5, 12
+    spec = spec_with(0, ((position, 4),), (piece, bar), ((style, 3),))
+    rows = one_by_one(spec, [piece, style + 1, bar, position + 3, bar, piece])
+    first_position, first_style = bases(spec)[1:]
+    assert [row[1] - first_position for row in rows] == [0, 0, 0, 4, 0, 0]
+    assert [row[2] - first_style for row in rows] == [0, 2, 2, 2, 2, 0]

@@ -12,6 +12,7 @@ import pytest
 
 from models_onnx import manifest as models
 from models_onnx.manifest import Manifest, ModelError
+from models_onnx.outside import outside
 from models_onnx.session import ContextFull, DecoderSession, available_providers
 from tests.models.conftest import Open
 
@@ -166,7 +167,7 @@ def test_an_altered_graph_is_refused(folder: Path) -> None:
 
 def test_what_is_no_graph_is_refused_in_one_line(folder: Path) -> None:
     told = with_graph(folder, b"not a graph")
-    with pytest.raises(ModelError, match="tiny-fp32: ONNX Runtime cannot load it") as caught:
+    with pytest.raises(ModelError, match=r"tiny-fp32: the \.onnx file is not an ONNX graph") as caught:
         DecoderSession(told, b"not a graph", "cpu")
     assert "\n" not in str(caught.value)
 
@@ -200,8 +201,83 @@ def test_weights_outside_the_graph_are_refused(folder: Path, monkeypatch: pytest
     assert (folder / "weights.bin").stat().st_size > 1000
     monkeypatch.chdir(folder)
     data = (folder / "apart.onnx").read_bytes()
-    with pytest.raises(ModelError, match="tiny-fp32: ONNX Runtime cannot load it"):
+    with pytest.raises(ModelError, match=r"lie outside its \.onnx file"):
         DecoderSession(with_graph(folder, data), data, "cpu")
+
+
+def test_weights_outside_are_seen_wherever_a_tensor_may_stand() -> None:
+    onnx = pytest.importorskip("onnx", reason="making a graph needs the package onnx")
+    make = onnx.helper
+    tensor = onnx.TensorProto(name="far", data_type=1, dims=[2], data_location=onnx.TensorProto.EXTERNAL)
+    inner = make.make_graph([make.make_node("Constant", [], ["c"], value=tensor)], "inner", [], [])
+    loop = make.make_node("If", ["x"], ["y"], then_branch=inner, else_branch=make.make_graph([], "e", [], []))
+    plain = make.make_graph([], "plain", [], [], [onnx.numpy_helper.from_array(np.ones(3, np.float32), "near")])
+    sparse = make.make_graph([], "sparse", [], [])
+    sparse.sparse_initializer.add().values.CopyFrom(tensor)
+    function = make.make_model(plain)
+    function.functions.append(make.make_function("d", "f", [], ["c"], [inner.node[0]], []))
+    models_with = [make.make_model(make.make_graph([loop], "outer", [], [])), make.make_model(sparse), function]
+    assert [outside(model.SerializeToString()) for model in models_with] == ["far"] * 3
+    only_told = onnx.TensorProto(name="far")
+    only_told.external_data.add(key="location", value="weights.bin")
+    assert outside(make.make_model(make.make_graph([], "g", [], [], [only_told])).SerializeToString()) == "far"
+    assert outside(make.make_model(plain).SerializeToString()) is None
+
+
+@pytest.mark.parametrize("cut", [1, 10, 1000])
+def test_a_graph_cut_short_is_no_graph(folder: Path, cut: int) -> None:
+    data = (folder / "model.onnx").read_bytes()[:-cut]
+    with pytest.raises(ModelError, match="tiny-fp32"):
+        DecoderSession(with_graph(folder, data), data, "cpu")
+
+
+def test_a_precision_that_is_not_that_of_the_graph_is_refused(folder: Path) -> None:
+    with pytest.raises(ModelError, match=r"which is not fp16 as its manifest says"):
+        opened(folder, precision="fp16")
+
+
+BIG = 10**400
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": 3}, {"name": "a\nb"}, {"file": None}, {"file": "../x.onnx"}, {"file": ".."}, {"file": "a\\b"}, {"sha256": 1},
+        {"precision": "fp64"}, {"precision": ["fp32"]}, {"opset": "23"}, {"opset": BIG}, {"licence": {}}, {"data": []},
+        {"data": {"a": 1}}, {"story": []}, {"story": "x"}, {"echo": [BIG, 0, 0]}, {"echo": "abc"}, {"more": 1},
+    ],
+)  # fmt: skip
+def test_a_field_that_makes_no_sense_is_refused_in_one_line(folder: Path, change: dict[str, Any]) -> None:
+    told = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(told | change))
+    with pytest.raises(ModelError, match="not a manifest of this version") as caught:
+        models.read(folder)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layers": 10**9}, {"layers": 0}, {"layers": True}, {"layers": 2.0}, {"width": 5000}, {"context": BIG}, {"heads": "1"},
+        {"kv_heads": 2}, {"head_dim": 63}, {"hidden": -1}, {"previous": 10**6}, {"vocab_size": -5}, {"rope_base": 0},
+        {"rope_base": BIG}, {"rope_base": "x"}, {"norm_eps": float("nan")}, {"norm_eps": None}, {"resets": [-1]},
+        {"resets": [640]}, {"resets": 3}, {"running": [[0, 0]]}, {"running": [[600, 100]]}, {"running": [[-1, 5]]},
+        {"running": [[1]]}, {"running": [["a", 1]]}, {"running": [[0, 1]] * 65}, {"lasting": [[0, -3]]}, {"lasting": [5]},
+        {"lasting": {"a": 1}}, {"heads": 128, "kv_heads": 128, "head_dim": 512, "context": 65_536},
+    ],
+)  # fmt: skip
+def test_a_spec_beyond_its_bounds_is_refused_in_one_line(folder: Path, change: dict[str, Any]) -> None:
+    told = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(told | {"spec": told["spec"] | change}))
+    with pytest.raises(ModelError, match="not a manifest of this version") as caught:
+        models.read(folder)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+def test_a_manifest_nested_too_deep_is_refused(folder: Path) -> None:
+    (folder / "manifest.json").write_text("[" * 100_000)
+    with pytest.raises(ModelError, match="not a manifest of this version"):
+        models.read(folder)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def exported(saved: Path) -> list[Path]:
-    return [export.export_folder(saved, saved.parent, "mine", precision) for precision in export.PRECISIONS]
+    return [export.export_folder(saved, saved.parent, "mine", precision) for precision in models.PRECISIONS]
 
 
 MUSIC = samples.shipped(spec_of("tiny", 640).context)
@@ -76,7 +76,7 @@ def test_without_torch_the_rest_is_still_measured(
 
 
 @needs_torch
-@pytest.mark.parametrize("precision", export.PRECISIONS)
+@pytest.mark.parametrize("precision", models.PRECISIONS)
 def test_one_changed_matrix_is_a_fault(saved: Path, tmp_path: Path, precision: str) -> None:
     spec, weights, story = checkpoint.load(saved)
     weights["layers.1.up.weight"] = weights["layers.1.up.weight"][::-1]

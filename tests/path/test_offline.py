@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -119,11 +120,12 @@ def test_out_may_be_the_file_that_was_read(tune: Path) -> None:
         (["--density", "8"], "density must be in 0..7, not 8"),
         (["--seed", "-1"], "seed must be"),
         (["--key", "H"], "key 'H' is not one we know"),
-        (["--style", "polka-metal"], "there is no style 'polka-metal': choose one of"),
+        (["--style", "polka-metal"], "there is no style 'polka-metal': choose from"),
         (["--polyphony", "9"], "polyphony must be in 0..7, not 9"),
         (["--register", "-1"], "register must be in 0..7, not -1"),
         (["--similarity", "1.5"], "similarity must be in 0.0..1.0, not 1.5"),
-        (["--parts", "keys", "kazoo"], "there is no part 'kazoo': choose of voice, lead"),
+        (["--parts", "keys,kazoo"], "there is no part 'kazoo': choose from voice, lead"),
+        (["--parts", ","], "no part may play"),
     ],
 )  # fmt: skip
 def test_a_setting_that_cannot_be_meant_is_told_in_one_line(
@@ -179,7 +181,9 @@ def test_an_output_that_cannot_be_written_is_told(
 ) -> None:
     (tmp_path / "taken").mkdir()
     out = tmp_path / where
-    refused(capsys, tmp_path, 1, "cannot be written", "continue", tune, "-o", out, "--candidates", "1", *TINY)
+    refused(
+        capsys, tmp_path, 1, "cannot be written", "continue", tune, "-o", out, "--candidates", "1", "--model", "none"
+    )
 
 
 @pytest.mark.parametrize(
@@ -189,7 +193,8 @@ def test_a_command_line_that_cannot_be_read_ends_with_2(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*arguments) == 2
-    assert "usage: daw-assist" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert error.startswith("daw-assist") and error.count("\n") == 1 and " --help)" in error
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, Any]:
@@ -211,7 +216,7 @@ def test_the_model_is_told_the_tempo_at_the_end_if_somebody_wrote_one(
 
 def test_a_part_that_is_asked_for_comes_with_a_channel_and_a_program_of_its_own(tune: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mid"
-    made = run("continue", tune, "-o", out, "--parts", "bass", "drums", "--candidates", "1", "--seed", "1", *TINY)
+    made = run("continue", tune, "-o", out, "--parts", "BASS, drums", "--candidates", "1", "--seed", "1", *TINY)
     assert made == 0
     new = [note for note in to_song(load_midi(out)).notes if note.onset >= 16 * 72]
     assert {note.part for note in new} == {Part.BASS, Part.DRUMS}
@@ -262,7 +267,7 @@ def test_outside_the_bars_and_in_locked_parts_nothing_changes(
     band: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], lock: list[str]
 ) -> None:
     out = tmp_path / "out.mid"
-    words = ["--lock", *lock] if lock else []
+    words = ["--lock", ",".join(lock)] if lock else []
     found = told(
         capsys, "fill", band, "-o", out, "--from", "3", "--to", "5", *words, "--seed", "3", "--candidates", "2"
     )
@@ -289,7 +294,7 @@ def test_outside_the_bars_and_in_locked_parts_nothing_changes(
 
 def test_who_may_play_in_the_bars_can_be_named_and_the_key_holds(band: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mid"
-    words = ["--parts", "strings", "--key", "Eb", "--lock", "bass", "drums"]
+    words = ["--parts", "strings", "--key", "Eb", "--lock", "bass,drums"]
     assert (
         run("fill", band, "-o", out, "--from", "2", "--to", "3", *words, "--candidates", "1", "--seed", "2", *TINY) == 0
     )
@@ -311,11 +316,11 @@ def test_the_same_seed_fills_the_same_file(band: Path, tmp_path: Path) -> None:
     [
         (["--from", "3", "--to", "9"], "bars 3..9 cannot be filled: there are bars 1..8"),
         (["--from", "0", "--to", "2"], "bars 0..2 cannot be filled: there are bars 1..8"),
-        (["--from", "5", "--to", "4"], "bars 5..4 cannot be filled: there are bars 1..8, and the first comes before the last"),
+        (["--from", "5", "--to", "4"], "bars 5..4 cannot be filled: the first comes after the last"),
         (["--from", "1", "--to", "99999999999"], "there are bars 1..8"),
-        (["--from", "1", "--to", "2", "--lock", "kazoo"], "there is no part 'kazoo': choose of voice"),
+        (["--from", "1", "--to", "2", "--lock", "kazoo"], "there is no part 'kazoo': choose from voice"),
         (["--from", "1", "--to", "2", "--lock", "brass"], "does not play in band.mid; there are keys, bass, drums"),
-        (["--from", "1", "--to", "2", "--lock", "keys", "bass", "drums"], "every part of band.mid is locked"),
+        (["--from", "1", "--to", "2", "--lock", "keys,bass,drums"], "every part of band.mid is locked"),
         (["--from", "1", "--to", "2", "--lock", "keys", "--parts", "keys"], "keys is locked and is to play"),
         (["--from", "1", "--to", "2", "--density", "9"], "density must be in 0..7, not 9"),
     ],
@@ -336,3 +341,38 @@ def test_empty_bars_are_filled_by_who_plays_around_them(tmp_path: Path) -> None:
     new = notes_of(out) - notes_of(tmp_path / "gap.mid")
     assert new
     assert all(96 <= note.onset < 288 and note.part is Part.WINDS for note in new)
+
+
+def test_a_fill_onto_its_own_input_is_refused_before_a_model_is_looked_for(
+    band: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--from", "1", "--to", "2", "--model", "none"]
+    refused(capsys, tmp_path, 2, "choose another name for -o", "fill", band, "-o", band, *words)
+    refused(
+        capsys, tmp_path, 2, "band.mid: bars 1..9", "fill", band, "-o", tmp_path / "x.mid", *words[:3], "9", *words[4:]
+    )
+
+
+def test_who_names_the_parts_that_are_to_play_and_locks_none_keeps_the_others(
+    band: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.mid"
+    words = ["--from", "3", "--to", "4", "--parts", "KEYS", "--candidates", "1", "--seed", "2"]
+    assert told(capsys, "fill", band, "-o", out, *words)["locked"] == ["bass", "drums"]
+    changed = (notes_of(band) - notes_of(out)) + (notes_of(out) - notes_of(band))
+    assert {note.part for note in changed} == {Part.KEYS}
+    assert run("fill", band, "-o", out, *words, *TINY) == 0
+    line = capsys.readouterr().out
+    assert re.search(r"bars 3-4 are new; 16 notes went, \d+ came", line)
+
+
+def test_fewer_cores_than_none_are_refused(tune: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("continue", tune, "-o", tune, "--threads", "-1") == 2
+    assert "cores must be 0 or more, not -1" in capsys.readouterr().err
+
+
+def test_similarity_without_an_echo_is_refused_and_the_file_is_named(
+    tune: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "tune.mid: model tiny-fp32 has no echo"
+    refused(capsys, tmp_path, 2, words, "continue", tune, "-o", tmp_path / "o.mid", "--similarity", "1", *TINY)

@@ -19,7 +19,8 @@ from daw_assist.music.metre import Metre
 from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
 from daw_assist.music.time import Ticks
-from daw_assist.pipeline import FORGET_BARS, ROOM_SHARE, encode_fill, encode_prompt, fill, opened, suggest
+from daw_assist.pipeline import fill, opened, suggest
+from daw_assist.prompt import FORGET_BARS, MOST_ROOM_SHARE, ROOM_SHARE, encode_fill, encode_prompt
 from daw_assist.suggest.rank import ranked
 from daw_assist.suggest.suggestion import Settings, Suggestion
 from daw_assist.tokens.attributes import levels
@@ -56,10 +57,54 @@ def test_there_are_as_many_bars_and_candidates_as_were_asked_for(tiny: LoadedMod
         assert all(0 <= note.onset < 72 for bar in candidate.bars for note in bar.notes)
 
 
-def test_more_than_the_model_holds_is_given_as_far_as_it_goes(tiny: LoadedModel) -> None:
-    made = suggest(TUNE * 4, Settings(bars=16, candidates=1, top_p=1.0, temperature=2.0), tiny)
-    assert len(made.candidates[0].bars) == 16
-    assert tiny.ids == list(encode_prompt(TUNE * 4, Settings(), tiny.context_tokens, 64).ids)
+DENSE = tuple(
+    Bar(Metre(4, 4), tuple(Note(Ticks(t), Part.KEYS, 60 + (t + i) % 11, Ticks(6), 80) for t in range(0, 96, 6)))
+    for i in range(40)
+)
+WILD = Settings(bars=16, candidates=2, top_p=1.0, temperature=2.0, seed=4)
+
+
+def test_more_than_the_model_holds_at_a_time_is_made_in_legs(tiny: LoadedModel) -> None:
+    watched = Watched(tiny)
+    told: list[tuple[int, int, Ticks, int]] = []
+    made = suggest(
+        DENSE, WILD, watched, on_note=lambda candidate, bar, note: told.append((candidate, bar, note.onset, note.pitch))
+    )
+    assert watched.forks > 1
+    for candidate in made.candidates:
+        assert len(candidate.bars) == 16
+        # A random model rests now and then, but not for long.
+        assert all(any(bar.notes for bar in candidate.bars[i : i + 4]) for i in range(13))
+        own = {(number, n.onset, n.pitch) for number, bar in enumerate(candidate.bars) for n in bar.notes}
+        assert {place[1:] for place in told if place[0] == candidate.seed - WILD.seed} == own
+    assert suggest(DENSE, WILD, tiny).candidates == made.candidates
+
+
+def test_a_long_fill_is_made_in_legs_too_and_what_stays_stays(tiny: LoadedModel) -> None:
+    held = opened(DENSE, 10, 25, lambda note: note.onset == 0)
+    watched = Watched(tiny)
+    made = fill(held, 10, 25, WILD, watched)
+    assert watched.forks > 1
+    for candidate in made.candidates:
+        assert len(candidate.bars) == 16
+        assert all(contains(bar, own) for bar, own in zip(candidate.bars, held[10:26], strict=True))
+        assert all(len(bar.notes) > len(own.notes) for bar, own in zip(candidate.bars, held[10:26], strict=True))
+    assert fill(held, 10, 25, WILD, tiny).candidates == made.candidates
+
+
+def test_a_further_leg_is_given_up_when_it_is_overtaken(tiny: LoadedModel) -> None:
+    watched = Watched(tiny)
+    with pytest.raises(Stale):
+        suggest(DENSE, WILD, watched, is_stale=lambda: watched.forks > 1)
+    assert suggest(TUNE, Settings(bars=2), tiny).candidates
+
+
+def test_more_room_is_kept_for_more_and_denser_bars() -> None:
+    lengths = [
+        len(encode_prompt(bars * 2, Settings(bars=n), 1024, 80).ids) for bars in (TUNE * 3, DENSE) for n in (2, 16)
+    ]
+    assert lengths[0] > lengths[1] > lengths[3]
+    assert 1024 * (1 - MOST_ROOM_SHARE) * 0.5 < lengths[3] <= 1024 * (1 - MOST_ROOM_SHARE)
 
 
 def test_the_scale_lock_holds_for_every_note(tiny: LoadedModel) -> None:
@@ -99,6 +144,7 @@ class Watched:
     def __init__(self, model: LoadedModel) -> None:
         self._model = model
         self.openings: list[list[int]] = []
+        self.forks = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
@@ -106,6 +152,10 @@ class Watched:
     def append(self, ids: Sequence[int]) -> Any:
         self.openings.append(list(ids))
         return self._model.append(ids)
+
+    def fork(self) -> Any:
+        self.forks += 1
+        return self._model.fork()
 
 
 def test_what_is_asked_of_a_bar_is_said_at_its_beginning(tiny: LoadedModel) -> None:
@@ -289,7 +339,7 @@ def test_more_that_stays_than_the_model_can_hold_is_told_in_one_line(tiny: Loade
 
 @pytest.mark.parametrize(("first", "last"), [(-1, 0), (3, 2), (0, 16), (16, 16)])
 def test_a_range_that_is_none_is_told_in_one_line(tiny: LoadedModel, first: int, last: int) -> None:
-    with pytest.raises(UsageError, match=r"cannot be filled: there are bars 1\.\.16"):
+    with pytest.raises(UsageError, match=r"cannot be filled: (there are bars 1\.\.16|the first comes after the last)"):
         fill(TUNE, first, last, Settings(), tiny)
     with pytest.raises(UsageError, match="17 bars are too many"):
         fill(TUNE * 2, 0, 16, Settings(), tiny)

@@ -176,3 +176,9 @@ def test_the_table_explains_itself() -> None:
     assert all(name in text for name in [*p.REQUESTS, *p.EVENTS])
     assert all(spec.sentence.endswith(".") for spec in [*p.REQUESTS.values(), *p.EVENTS.values()])
     assert set(p.CONTROLS) < set(p.REQUESTS)
+
+
+def test_parts_are_asked_for_in_the_words_of_the_command_line() -> None:
+    asked = p.request_from_text("continue", {"parts": "KEYS, bass"})
+    assert isinstance(asked, p.ContinueRequest)
+    assert asked.settings.parts == ("keys", "bass")

@@ -65,7 +65,7 @@ FAST = tuple(bar(*(60 + (7 * i + k) % 12 for i in range(16)), step=6) for k in r
         ),
         (SHARP, TUNE, ["100% of the time outside C major"]),
         (FAST, (*TUNE, bar(60), bar(64), *(EMPTY,) * 4), ["41% of the time outside C major", "4.0 notes a beat after 0.3"]),
-        ((bar(67), EMPTY, EMPTY, EMPTY), FAST, ["0.1 notes a beat after 4.0"]),
+        ((bar(67), EMPTY, EMPTY, EMPTY), FAST, ["the last 3 bars are empty", "0.1 notes a beat after 4.0"]),
     ],
     ids=[
         "music", "from nothing", "a rest first", "silent", "silent again", "no bars", "a copy", "a softer copy", "one bar again",
@@ -90,7 +90,7 @@ def test_what_the_music_itself_does_is_no_fault(made: Bars, context: Bars) -> No
     [
         (SHARP, Settings(key="F# major")),
         ((EMPTY, EMPTY), Settings(density=0)),
-        (TUNE[2:], Settings(similarity=1.0)),
+        ((*TUNE[2:], NEXT[0]), Settings(similarity=1.0)),
         (FAST[:1], Settings(density=4, key="chromatic")),
     ],
     ids=["another key", "silence", "a copy", "many notes"],
@@ -118,7 +118,7 @@ def test_notes_that_were_fixed_are_nobodys_fault() -> None:
     held = (TUNE[0], TUNE[1])
     both = tuple(Bar(b.metre, (*b.notes, *new.notes)) for b, new in zip(held, NEXT, strict=False))
     assert faults(candidate(*both), TUNE, fixed=held) == []
-    assert faults(candidate(*held), TUNE, fixed=held) == [(8, "silent")]
+    assert faults(candidate(*held), TUNE, fixed=held) == [(32, "silent")]
 
 
 def test_the_density_is_that_of_those_who_may_play() -> None:
@@ -126,7 +126,10 @@ def test_the_density_is_that_of_those_who_may_play() -> None:
     drums = tuple(beat(*[36] * 16) for _ in range(2))
     made = tuple(Bar(b.metre, (*b.notes, *new.notes)) for b, new in zip(drums, (bar(67), EMPTY), strict=True))
     keys = Settings(parts=("keys",))
-    assert faults(candidate(*made), band, keys, fixed=drums) == [(1, "0.1 notes a beat after 1.0")]
+    assert faults(candidate(*made), band, keys, fixed=drums) == [
+        (6, "the last bar is empty"),
+        (1, "0.1 notes a beat after 1.0"),
+    ]
 
 
 def test_the_soundest_comes_first_then_the_likeliest_and_each_says_why_it_is_not() -> None:
@@ -143,3 +146,54 @@ def test_equals_keep_their_order() -> None:
     first, second = candidate(NEXT[0]), candidate(NEXT[1])
     assert ranked([first, second], TUNE) == (first, second)
     assert ranked([second, first], TUNE) == (second, first)
+
+
+def test_who_asked_for_its_motifs_is_told_of_nothing_but_whole_copies() -> None:
+    assert words(TUNE[2:], TUNE, Settings(similarity=1.0)) == ["100% of the bars are copies of bars before"]
+
+
+@pytest.mark.parametrize(
+    ("made", "context", "found"),
+    [
+        ((*NEXT, EMPTY), TUNE, ["the last bar is empty"]),
+        ((*NEXT, EMPTY), (*TUNE, EMPTY), []),
+        ((NEXT[0], EMPTY, EMPTY, NEXT[1]), TUNE, ["2 of the 4 bars are empty"]),
+        ((NEXT[0], EMPTY, NEXT[1], EMPTY), (TUNE[0], EMPTY, TUNE[1], EMPTY), []),
+    ],
+)
+def test_bars_left_empty_weigh_more_than_a_copy_unless_the_music_rests_like_that(
+    made: Bars, context: Bars, found: list[str]
+) -> None:
+    assert words(made, context) == found
+    assert all(weight > 4 for weight, _ in faults(candidate(*made), context))
+
+
+def test_bars_left_empty_count_in_the_density_that_was_asked_for() -> None:
+    assert "density 0.5 where 3 was asked for" in words((NEXT[0], EMPTY, EMPTY, EMPTY), TUNE, Settings(density=3))
+
+
+def with_drums(bars: Bars) -> Bars:
+    return tuple(Bar(b.metre, (*b.notes, *beat(*[36 + i] * 4).notes)) for i, b in enumerate(bars))
+
+
+def test_only_the_parts_that_play_are_compared() -> None:
+    band = with_drums(TUNE)
+    assert words(TUNE[2:], band) == ["100% of the bars are copies of bars before"]
+    assert words((bar(67),) * 2, band)[:1] != ["0.2 notes a beat after 2.0"]
+
+
+@pytest.mark.parametrize("period", [1, 2, 3, 4])
+def test_a_few_bars_three_times_over_are_a_loop(period: int) -> None:
+    phrase = (*NEXT, bar(60, 64, 67, 72))[:period]
+    what = "bar" if period == 1 else f"{period} bars"
+    assert words(phrase * 3, TUNE) == [f"the same {what} 3 times over"]
+    assert words(phrase * 2, TUNE) == []
+    assert words(phrase * 3, phrase * 4)[1:] == []
+
+
+def test_one_that_is_the_same_as_another_goes_last() -> None:
+    first, twin = candidate(NEXT[0], nats=1.0), candidate(NEXT[0], nats=0.5)
+    silent = candidate(EMPTY, nats=0.1)
+    found = ranked([first, twin, silent], TUNE)
+    assert [one.nats_per_note for one in found] == [1.0, 0.1, 0.5]
+    assert [one.faults for one in found] == [(), ("silent",), ("the same as another",)]

@@ -12,8 +12,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is in the train extra")
 
 from models_onnx import checkpoint  # noqa: E402
+from models_onnx.rows import rows_of  # noqa: E402
 from models_onnx.spec import ModelSpec  # noqa: E402
-from models_onnx.train.loop import MeanWeights, TrainSettings, learning_rate_factor, train  # noqa: E402
+from models_onnx.train.loop import MeanWeights, TrainSettings, data_of, learning_rate_factor, train, widened  # noqa: E402
 from models_onnx.train.network import Network  # noqa: E402
 
 
@@ -40,6 +41,7 @@ def test_training_learns_and_writes_a_model_a_state_and_a_log(corpora: Path) -> 
     run = corpora.parent / "run"
     found = lines(run)
     assert [line["step"] for line in found] == [20, 40, 60]
+    assert all(line["train"] > 0 for line in found)
     assert found[-1]["valid"] < 0.7 * np.log(640)  # 640 ids: a model that knows nothing
     assert found[-1]["valid"] < found[0]["valid"]
     spec, weights, story = checkpoint.load(run / "model.npz")
@@ -50,7 +52,32 @@ def test_training_learns_and_writes_a_model_a_state_and_a_log(corpora: Path) -> 
 def test_a_run_goes_on_where_it_stopped(corpora: Path) -> None:
     train(settings(corpora, steps=20))
     train(settings(corpora, steps=40))
+    train(settings(corpora, steps=40))  # nothing is left to do: nothing is written
     assert [line["step"] for line in lines(corpora.parent / "run")] == [20, 40]
+
+
+def test_a_run_without_a_validation_in_between_validates_at_its_end(corpora: Path) -> None:
+    train(settings(corpora, steps=25, save_every_s=1000.0))
+    first, last = lines(corpora.parent / "run")
+    assert (first["step"], last["step"]) == (20, 25)
+    assert "valid" not in first and last["valid"] > 0
+
+
+def test_a_state_of_another_model_is_refused(corpora: Path) -> None:
+    train(settings(corpora, steps=20))
+    with pytest.raises(ValueError, match="another vocabulary or model"):
+        train(settings(corpora, steps=40, size="small"))
+
+
+def test_the_story_names_the_sources_and_a_licence_only_where_all_are_ours(corpora: Path) -> None:
+    def told(**sources: str) -> dict[str, Any]:
+        found = {name: {"licence": licence, "train": {"pieces": 1}} for name, licence in sources.items()}
+        (corpora / "manifest.json").write_text(json.dumps({"sources": found}))
+        return data_of(corpora)
+
+    assert told(groove="CC BY 4.0", freedoom="BSD-3-Clause")["licence"] == "CC-BY-4.0"
+    assert "licence" not in told(groove="CC BY 4.0", user="the user's own")
+    assert told(user="the user's own")["data"] == [{"source": "user", "licence": "the user's own"}]
 
 
 def test_a_run_that_begins_with_a_checkpoint_counts_what_that_one_had_seen(corpora: Path) -> None:
@@ -75,3 +102,19 @@ def test_the_mean_of_the_weights_lies_between_first_and_last() -> None:
         network.embedding.weight += 1.0
     mean.update(1000)
     assert torch.allclose(mean.network.embedding.weight, start + 0.1, atol=1e-6)
+
+
+def test_a_model_that_reads_more_begins_as_the_one_that_read_less() -> None:
+    held = ModelSpec(64, 64, 1, 1, 1, 32, resets=(1, 3), running=((8, 4),), previous=1)
+    spec = replace(held, running=((8, 4), (12, 3)), lasting=((20, 5),))
+    torch.manual_seed(0)
+    small, large = Network(held), Network(spec)
+    torch.nn.init.normal_(small.extra.weight)
+    weights = {name: p.detach().numpy() for name, p in small.named_parameters()}
+    large.load_state_dict({name: torch.from_numpy(a) for name, a in widened(weights, held, spec).items()})
+    ids = np.random.default_rng(0).integers(0, 64, (1, 30))
+    with torch.no_grad():
+        before, after = (net(torch.from_numpy(rows_of(net.spec, ids))) for net in (small, large))
+    assert torch.equal(before, after)
+    with pytest.raises(ValueError, match="another model"):
+        widened(weights, held, replace(spec, width=128))
