@@ -35,7 +35,7 @@ from daw_assist.tokens.vocab import BAR
 MEMORY_BARS = 256
 """Bars beyond the context that the echo still hears."""
 
-GUIDANCE = 3.0
+GUIDANCE = 2.5
 """How far what is asked of a bar is taken: see `engine.guidance`."""
 
 OnNote = Callable[[int, int, Note], None]

@@ -9,6 +9,7 @@
                   the prompt alone, one that also learned from pieces of the training split
     originality   how much of it stands in the training split, beside the same of what really followed
     steering      asked and obtained attributes, key lock
+    locks         notes and parts that must stay while bars are filled
     styles        asked styles, told apart by a classifier of real music
 
 PACKED_DIR is the folder of prepare_corpora.py; music is judged on its test split, or on the .mid files in FOLDER, so that
@@ -41,6 +42,7 @@ from models_onnx.corpora.readers import read_midi_folder
 from models_onnx.evaluate import music
 from models_onnx.evaluate.continuators import ModelContinuator, RepeatLast
 from models_onnx.evaluate.heldout import NatsStage, sha256
+from models_onnx.evaluate.locks import ModelFiller, locks_kept
 from models_onnx.evaluate.markov import MarkovContinuator, training_pieces
 from models_onnx.evaluate.originality import index_of
 from models_onnx.evaluate.pieces import EncodedPiece, choose, choose_read
@@ -54,7 +56,7 @@ PROTOCOL = 1
 """Raise when a change makes nats a note incomparable."""
 MUSIC_PROTOCOL = 2
 """The same for all other figures."""
-STAGES = ("nats", "music", "originality", "steering", "styles")
+STAGES = ("nats", "music", "originality", "steering", "locks", "styles")
 
 
 class Evaluation:
@@ -70,7 +72,7 @@ class Evaluation:
             every = len(folder.songs) + len(folder.unreadable)
             console.print(f"{len(folder.unreadable)} of {every} files cannot be read: {reasons}", markup=False)
         self.test = None if args.midi else Corpus(args.packed / f"{args.split}.npz")
-        self._model: ModelContinuator | None = None
+        self._loaded: LoadedModel | None = None
         self._prompts: list[HeldPrompt] | None = None
         self._made: music.Made | None = None
 
@@ -81,10 +83,15 @@ class Evaluation:
         return Settings(candidates=args.candidates, seed=args.seed, temperature=args.temperature)
 
     @property
-    def model(self) -> ModelContinuator:
+    def loaded(self) -> LoadedModel:
         """Loaded when it is first needed."""
-        self._model = self._model or ModelContinuator(LoadedModel(self.args.model, "cpu", self.args.threads))
-        return self._model
+        self._loaded = self._loaded or LoadedModel(self.args.model, "cpu", self.args.threads)
+        return self._loaded
+
+    @property
+    def model(self) -> ModelContinuator:
+        """The model as the others are judged."""
+        return ModelContinuator(self.loaded)
 
     @property
     def prompts(self) -> list[HeldPrompt]:
@@ -145,6 +152,13 @@ class Evaluation:
             self.model, own, self.asked, self.args.key_runs, self.progress, range(self.args.steering_seeds)
         )
         return {"steering": figures}
+
+    def locks(self) -> dict[str, Any]:
+        """`locks`: the four bars after each prompt are filled around notes or parts that must stay."""
+        pieces = [(*prompt.heard, *prompt.true) for prompt in self.prompts]
+        runs = self.progress(range(self.args.lock_runs), "locks", self.args.lock_runs)
+        first = len(self.prompts[0].heard)
+        return {"locks": locks_kept(ModelFiller(self.loaded), pieces, first, len(pieces[0]), runs)}
 
     def styles(self) -> dict[str, Any]:
         """`styles`."""
@@ -217,6 +231,7 @@ def parsed() -> argparse.Namespace:
         help="music: training pieces that the second Markov continuator learns",
     )
     add("--key-runs", type=int, default=1000, help="steering: continuations under a key lock")
+    add("--lock-runs", type=int, default=1000, help="locks: fills around what is locked")
     add("--style-runs", type=int, default=20, help="styles: stretches for each style, from nothing and after others")
     args = parser.parse_args()
     args.stages = args.stages.split(",") if args.stages else list(STAGES if args.model else STAGES[:1])
@@ -236,6 +251,7 @@ def main() -> int:
     run = Evaluation(args, console)
     stages: dict[str, Callable[[], dict[str, Any]]] = {
         "nats": run.nats, "music": run.music, "originality": run.originality, "steering": run.steering,
+        "locks": run.locks,
         "styles": run.styles,
     }  # fmt: skip
     found: dict[str, Any] = {}

@@ -29,7 +29,7 @@ from models_onnx.train.data import Corpus
 
 ORDER = 16
 """Longest context of the echo. Chosen on the validation split: 1.7278 nats a note with 8, 1.7051 with 12, 1.7017 with 16,
-1.7013 with 24 (1.9127 without an echo), the echo of 24 being slower. From `fit_echo.py PACKED_DIR MODEL --orders 8 12 16 24
+1.7013 with 24 (1.9127 without an echo). From `fit_echo.py PACKED_DIR MODEL --orders 8 12 16 24
 --notes 1500 --piece-notes 1500` with a small int8 model: 48 pieces, 24,235 notes."""
 
 

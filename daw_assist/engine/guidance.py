@@ -1,7 +1,7 @@
 """A wish made plainer: each candidate is written by two rows, one that has read what is asked of the bars and one that
 has not, and what the wish changes is taken further.
 
-    logits = plain + strength * (asked - plain)
+    log p = log p(plain) + strength * (log p(asked) - log p(plain))
 
 Classifier-free guidance: J. Ho and T. Salimans, "Classifier-Free Diffusion Guidance" (2022); for language models
 G. Sanchez et al., "Stay on topic with Classifier-Free Guidance" (2023). Attributes were left out at random in training, so
@@ -10,6 +10,7 @@ the model knows both. It costs twice the rows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ from daw_assist.engine.generate import Decoder, Rows
 from daw_assist.tokens.vocab import FIRST, SIZES, Kind
 
 Logits = np.ndarray[Any, Any]
+
+_LEAST = math.log(0.05)
+"""Share of the likeliest token under the wish below which a token is implausible."""
 
 _ASKED = range(FIRST[Kind.DENSITY], FIRST[Kind.SYNCOPATION] + SIZES[Kind.SYNCOPATION])
 """Ids of the attributes of a bar, which the plain row does not read."""
@@ -96,6 +100,19 @@ class GuidedRows:
 
 
 def mixed(plain: Logits, asked: Logits, strength: float) -> Logits:
-    """What the wish changes, `strength` times; 1 is the wish as it is."""
-    result: Logits = plain + strength * (asked - plain)
+    """What the wish changes, `strength` times (1: the wish as it is), as log-probabilities (..., vocab).
+
+    What is implausible even under the wish is not made likelier than the wish makes it: else rare tokens, whose odds are
+    mostly noise, would win (the plausibility constraint of X. Li et al., "Contrastive Decoding", 2023).
+    """
+    plain, asked = _log_softmax(plain), _log_softmax(asked)
+    further = plain + strength * (asked - plain)
+    plausible = asked >= asked.max(-1, keepdims=True) + _LEAST
+    result: Logits = np.where(plausible, further, np.minimum(further, asked))
+    return result
+
+
+def _log_softmax(logits: Logits) -> Logits:
+    high = logits - logits.max(-1, keepdims=True)
+    result: Logits = high - np.log(np.exp(high).sum(-1, keepdims=True))
     return result

@@ -43,7 +43,7 @@ class Warm(msgspec.Struct, frozen=True, tag=True):
     """Take the context into the cache, as a Draft with the same fields will read it.
 
     Style, key, bpm and parts of `settings` are said in it, and the number of bars tells how much room is kept.
-    `first_bar` (None: as many as there are `bars`) settles where it begins.
+    `first_bar` settles where it begins.
     """
 
     ticket: int
@@ -51,7 +51,7 @@ class Warm(msgspec.Struct, frozen=True, tag=True):
     epoch: int
     bars: tuple[Bar, ...]
     settings: Settings
-    first_bar: int | None = None
+    first_bar: int
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):

@@ -150,8 +150,7 @@ class Worker:
         self._current = request
         try:
             if isinstance(request, Warm):
-                first_bar = len(request.bars) if request.first_bar is None else request.first_bar
-                prompt = encode_prompt(request.bars, request.settings, self._model.context_tokens, first_bar)
+                prompt = encode_prompt(request.bars, request.settings, self._model.context_tokens, request.first_bar)
                 reused = prefill(self._model, prompt.ids, self._is_stale)
                 self._line.send(Warmed(request.ticket, len(prompt.ids), reused))
             else:

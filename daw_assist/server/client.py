@@ -243,9 +243,11 @@ class Client:
         )
         return found
 
-    def warm(self, bars: tuple[Bar, ...], settings: Settings = DEFAULTS, *, epoch: int = 0) -> WarmReply:
+    def warm(
+        self, bars: tuple[Bar, ...], settings: Settings = DEFAULTS, *, epoch: int = 0, first_bar: int = 0
+    ) -> WarmReply:
         """Take the context into the engine's cache."""
-        found: WarmReply = self.request("warm", bars=bars, settings=settings, epoch=epoch)
+        found: WarmReply = self.request("warm", bars=bars, settings=settings, epoch=epoch, first_bar=first_bar)
         return found
 
     def events(self, *topics: str, timeout_s: float | None = None) -> Iterator[Event]:

@@ -74,11 +74,12 @@ class FillRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WarmRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """As `continue`, but only the context is read; style, key, bpm and parts of the settings belong to it."""
+    """As `continue`, but only the context is read: with the same settings and `first_bar` it is there when that comes."""
 
     bars: tuple[Bar, ...] = ()
     settings: Settings = Settings()
     epoch: Count = 0
+    first_bar: BarNumber = 0
 
 
 class CancelRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -292,7 +292,8 @@ class Server:
         check_context(request.bars)
         check_settings(request.settings)
         ticket = self._waiting.enter(waiting)
-        self._hand_on(ticket, Warm(ticket, waiting.client, request.epoch, request.bars, request.settings))
+        bars, first = request.bars, request.first_bar
+        self._hand_on(ticket, Warm(ticket, waiting.client, request.epoch, bars, request.settings, first))
 
     def _hand_on(self, ticket: int, message: Draft | Fill | Warm) -> None:
         if not self._engine.send(message):

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from daw_assist.errors import UsageError
 from daw_assist.music.bars import Bar
 from daw_assist.music.notes import Note
 from daw_assist.pipeline import Model, fill
@@ -70,12 +71,20 @@ def locks_kept(
     runs: Iterable[int],
     lock: Callable[[Sequence[Bar], int, int, int], Locked] = drawn_lock,
 ) -> dict[str, int]:
-    """Over `runs` (seeds) of fills of pieces in turn: how many, how many notes were locked, broke a lock, were lost."""
-    count = held = lost = runs_broken = 0
+    """Over `runs` (seeds) of fills of pieces in turn: how many, how many notes were locked, were lost, runs that lost any.
+
+    `refused`: what is locked was too much for the model's context, and it said so.
+    """
+    count = held = lost = runs_broken = refused = 0
     for run in runs:
         bars = pieces[run % len(pieces)]
         locked = lock(bars, first, last, run)
-        gone = broken(bars, filler.filled(bars, first, last, locked, run), first, last, locked)
+        try:
+            made = filler.filled(bars, first, last, locked, run)
+        except UsageError:
+            refused += 1
+            continue
+        gone = broken(bars, made, first, last, locked)
         held += sum(locked(i, n) for i, bar in enumerate(bars) if first <= i < last for n in bar.notes)
         count, lost, runs_broken = count + 1, lost + gone, runs_broken + bool(gone)
-    return {"runs": count, "notes locked": held, "notes lost": lost, "runs broken": runs_broken}
+    return {"runs": count, "notes locked": held, "notes lost": lost, "runs broken": runs_broken, "refused": refused}

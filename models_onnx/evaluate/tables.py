@@ -33,6 +33,8 @@ def tables_of(record: dict[str, Any]) -> list[Table]:
         found.append(originality_table(record["originality"]))
     if "steering" in record:
         found += steering_tables(record["steering"])
+    if "locks" in record:
+        found.append(locks_table(record["locks"]))
     if "styles" in record:
         found.append(style_table(record["styles"]))
     return found
@@ -133,6 +135,11 @@ def steering_tables(result: dict[str, dict[str, Any]]) -> list[Table]:
         if name not in asked:
             found.append(Table(name, ("", *row), (("count", *(str(v) for v in row.values())),)))
     return found
+
+
+def locks_table(row: dict[str, int]) -> Table:
+    """Fills around notes that must stay."""
+    return Table("locked notes and parts", ("", *row), (("count", *(str(v) for v in row.values())),))
 
 
 def style_table(result: dict[str, Any]) -> Table:

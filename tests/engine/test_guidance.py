@@ -42,9 +42,10 @@ def test_a_strength_of_one_is_the_wish_as_it_is(model: LoadedModel) -> None:
     assert notes(model, 1.0, WISH) == notes(model, None, WISH)
 
 
-def test_a_strength_of_none_is_as_though_nothing_was_asked(model: LoadedModel) -> None:
-    assert notes(model, 0.0, WISH) == notes(model, None, Attributes())
-    assert notes(model, 0.0, WISH) != notes(model, None, WISH)
+def test_a_strength_of_none_is_as_though_nothing_was_asked() -> None:
+    plain, asked = np.log([[0.2, 0.3, 0.5]]), np.log([[0.2, 0.5, 0.3]])
+    assert np.allclose(mixed(plain, asked, 0.0), plain)
+    assert np.allclose(mixed(plain, asked, 1.0), asked)
 
 
 def test_what_is_not_asked_is_not_guided(model: LoadedModel) -> None:
@@ -52,6 +53,15 @@ def test_what_is_not_asked_is_not_guided(model: LoadedModel) -> None:
 
 
 def test_what_the_wish_changes_is_taken_further(model: LoadedModel) -> None:
-    plain, asked = np.array([0.0, 1.0, 2.0]), np.array([0.0, 2.0, 1.0])
-    assert mixed(plain, asked, 3.0).tolist() == [0.0, 4.0, -1.0]
+    plain, asked = np.log([[0.2, 0.3, 0.5]]), np.log([[0.2, 0.5, 0.3]])
+    odds = np.exp(mixed(plain, asked, 3.0)[0])
+    assert odds[1] / odds[0] == pytest.approx(2.5 * (2.5 / 1.5) ** 2)
+    assert odds[0] > odds[2]
     assert notes(model, 3.0, replace(WISH, density=0)) != notes(model, 1.0, replace(WISH, density=0))
+
+
+def test_what_is_implausible_under_the_wish_is_never_made_likely() -> None:
+    plain, asked = np.log([[0.8998, 0.1, 0.0002]]), np.log([[0.2, 0.79, 0.01]])
+    odds = np.exp(mixed(plain, asked, 3.0)[0])
+    assert odds.argmax() == 1
+    assert odds[2] <= 0.01

@@ -114,8 +114,8 @@ def test_a_worker_starts_says_ready_first_and_answers(started: Callable[..., Eng
 
 def test_a_second_warm_reuses_what_the_first_brought(started: Callable[..., EngineProcess]) -> None:
     engine = started(fake("echo"))
-    engine.send(Warm(1, b"me", 0, BARS, Settings()))
-    engine.send(Warm(2, b"me", 0, BARS * 2, Settings()))
+    engine.send(Warm(1, b"me", 0, BARS, Settings(), 0))
+    engine.send(Warm(2, b"me", 0, BARS * 2, Settings(), 0))
     assert answer(engine, 2)[-1] == Warmed(2, 4, 2)
 
 

@@ -145,7 +145,7 @@ def test_what_is_cancelled_is_given_up(engine: Engine) -> None:
 
 
 def test_a_warm_context_is_not_read_again_and_the_same_seed_gives_the_same_notes(engine: Engine) -> None:
-    engine.line.send(Warm(1, b"me", 1, BARS, SHORT))
+    engine.line.send(Warm(1, b"me", 1, BARS, SHORT, 0))
     warmed = engine.answer()
     assert isinstance(warmed, Warmed) and warmed.tokens > 50 and warmed.reused == 0
     made = []

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 from daw_assist.midi.file import from_song, save_midi
-from daw_assist.music.bars import Song
+from daw_assist.music.bars import Bar, Song
 from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
 from daw_assist.music.time import Ticks
@@ -47,6 +49,13 @@ def packed(tmp_path: Path) -> Path:
     return folder
 
 
+class Careless:
+    """Empties the bars it is to fill."""
+
+    def filled(self, bars: Sequence[Bar], first: int, last: int, locked: object, seed: int) -> tuple[Bar, ...]:
+        return tuple(replace(b, notes=()) if first <= i < last else b for i, b in enumerate(bars))
+
+
 def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
     monkeypatch.setattr("sys.argv", ["evaluate.py", *map(str, words)])
     assert main() == 0
@@ -63,11 +72,12 @@ def test_one_command_gives_every_stage_a_line_and_a_page(
     # The engine's tests run the real one; here a quick composer stands in for it.
     monkeypatch.setattr("scripts.evaluate.LoadedModel", lambda name, provider, threads: name)
     monkeypatch.setattr("scripts.evaluate.ModelContinuator", lambda loaded: RepeatLast("model"))
+    monkeypatch.setattr("scripts.evaluate.ModelFiller", lambda loaded: Careless())
     out, page = tmp_path / "out.jsonl", tmp_path / "page.md"
     run(
         monkeypatch, packed, "--model", "tiny-fp32", "--work", tmp_path / "work", "--prompts", 4, "--no-ngram", "--notes", 200,
         "--piece-notes", 100, "--steering-prompts", 1, "--steering-seeds", 1,
-        "--key-runs", 3, "--style-runs", 1, "--out", out, "--markdown", page,
+        "--key-runs", 3, "--lock-runs", 4, "--style-runs", 1, "--out", out, "--markdown", page,
     )  # fmt: skip
     record = record_in(out)
     assert record == json.loads(capsys.readouterr().out)
@@ -78,6 +88,8 @@ def test_one_command_gives_every_stage_a_line_and_a_page(
     assert record["steering"]["key lock"]["runs"] == 3
     assert record["steering"]["key lock"]["runs broken"] == 3  # a repeat knows no key
     assert record["steering"]["density"]["within"] == 0.0
+    assert record["locks"]["runs"] == 4
+    assert record["locks"]["runs broken"] >= 3  # a lock that is drawn may be of nothing
     assert record["styles"]["chance"] == 0.5
     assert record["styles"]["real held-out pieces, notes only"]["overall"] > 0.9
     assert sum(record["prompts"].values()) == 4
@@ -89,6 +101,7 @@ def test_one_command_gives_every_stage_a_line_and_a_page(
         "8-grams",
         "Spearman",
         "key lock",
+        "locked notes and parts",
         "chance",
     ):
         assert said in text

@@ -131,8 +131,8 @@ def test_a_lost_note_that_was_locked_is_counted_and_one_that_was_not_is_free_to_
     bars = [bar(4, 60)] * 6
     careful = locks_kept(Filler(False), [bars], 2, 4, range(5), lambda *_: lambda index, note: True)
     careless = locks_kept(Filler(True), [bars], 2, 4, range(5), lambda *_: lambda index, note: note.onset == 0)
-    assert careful == {"runs": 5, "notes locked": 40, "notes lost": 0, "runs broken": 0}
-    assert careless == {"runs": 5, "notes locked": 10, "notes lost": 10, "runs broken": 5}
+    assert careful == {"runs": 5, "notes locked": 40, "notes lost": 0, "runs broken": 0, "refused": 0}
+    assert careless == {"runs": 5, "notes locked": 10, "notes lost": 10, "runs broken": 5, "refused": 0}
     assert broken(bars, Filler(True).filled(bars, 2, 4, None, 0), 2, 4, lambda index, note: False) == 0
 
 
