@@ -35,7 +35,7 @@ def main() -> None:
         for prompt in choose_prompts(packed_pieces(Corpus(args.packed / "test.npz")), PROMPTS, 0)
     ]
     longest = [found.longest for found in human]
-    p50, p95 = np.percentile(longest, (50, 95)).tolist()
+    p50, p95 = np.percentile(longest, (50, 95)).round(1).tolist()
     about = {
         "order": ORDER, "train_sha256": sha256(args.packed / "train.npz"), "pieces": len(corpus.words),
         "notes": len(corpus.notes),
