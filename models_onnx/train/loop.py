@@ -290,7 +290,7 @@ def train(settings: TrainSettings) -> None:
         now = time.monotonic()
         run.spent, last = run.spent + now - last, now
         if run.step % 20 == 0:
-            due = now - last_save > settings.save_every_s
+            due = now - last_save > settings.save_every_s or run.progress >= 1
             run.note({"train": float(np.mean(losses[-20:]))} | (run.save() if due else {}))
             if due:
                 last_save = last = time.monotonic()

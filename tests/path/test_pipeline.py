@@ -61,11 +61,13 @@ DENSE = tuple(
     Bar(Metre(4, 4), tuple(Note(Ticks(t), Part.KEYS, 60 + (t + i) % 11, Ticks(6), 80) for t in range(0, 96, 6)))
     for i in range(40)
 )
+SHORT = 192
+"""Tokens of context: less than sixteen bars take, whatever the model writes."""
 WILD = Settings(bars=16, candidates=2, top_p=1.0, temperature=2.0, seed=4)
 
 
 def test_more_than_the_model_holds_at_a_time_is_made_in_legs(tiny: LoadedModel) -> None:
-    watched = Watched(tiny)
+    watched = Watched(tiny, SHORT)
     told: list[tuple[int, int, Ticks, int]] = []
     made = suggest(
         DENSE, WILD, watched, on_note=lambda candidate, bar, note: told.append((candidate, bar, note.onset, note.pitch))
@@ -77,7 +79,7 @@ def test_more_than_the_model_holds_at_a_time_is_made_in_legs(tiny: LoadedModel) 
         assert all(any(bar.notes for bar in candidate.bars[i : i + 4]) for i in range(13))
         own = {(number, n.onset, n.pitch) for number, bar in enumerate(candidate.bars) for n in bar.notes}
         assert {place[1:] for place in told if place[0] == candidate.seed - WILD.seed} == own
-    assert suggest(DENSE, WILD, tiny).candidates == made.candidates
+    assert suggest(DENSE, WILD, Watched(tiny, SHORT)).candidates == made.candidates
 
 
 def test_a_long_fill_is_made_in_legs_too_and_what_stays_stays(tiny: LoadedModel) -> None:
@@ -89,11 +91,11 @@ def test_a_long_fill_is_made_in_legs_too_and_what_stays_stays(tiny: LoadedModel)
         assert len(candidate.bars) == 16
         assert all(contains(bar, own) for bar, own in zip(candidate.bars, held[10:26], strict=True))
         assert all(len(bar.notes) > len(own.notes) for bar, own in zip(candidate.bars, held[10:26], strict=True))
-    assert fill(held, 10, 25, WILD, tiny).candidates == made.candidates
+    assert fill(held, 10, 25, WILD, Watched(tiny)).candidates == made.candidates
 
 
 def test_a_further_leg_is_given_up_when_it_is_overtaken(tiny: LoadedModel) -> None:
-    watched = Watched(tiny)
+    watched = Watched(tiny, SHORT)
     with pytest.raises(Stale):
         suggest(DENSE, WILD, watched, is_stale=lambda: watched.forks > 1)
     assert suggest(TUNE, Settings(bars=2), tiny).candidates
@@ -141,8 +143,9 @@ def test_style_key_tempo_and_parts_are_said_of_the_whole_and_nothing_of_a_bar_th
 class Watched:
     """A model whose input is kept."""
 
-    def __init__(self, model: LoadedModel) -> None:
+    def __init__(self, model: LoadedModel, context_tokens: int | None = None) -> None:
         self._model = model
+        self.context_tokens = context_tokens or model.context_tokens
         self.openings: list[list[int]] = []
         self.forks = 0
 

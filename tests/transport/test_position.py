@@ -22,7 +22,7 @@ def test_bar_lines_agree_with_those_of_a_file(metre: Metre, changes: list[tuple[
         assert grid.bar_at(line.start + line.length - 0.001) == line
 
 
-@given(METRES, CHANGES, st.floats(-1000, 5000))
+@given(METRES, CHANGES, st.floats(-1000, 5000, allow_subnormal=False))
 def test_every_tick_lies_in_the_bar_that_is_found_for_it(
     metre: Metre, changes: list[tuple[Ticks, Metre]], tick: float
 ) -> None:
