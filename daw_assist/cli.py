@@ -32,12 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"daw-assist: {error}", file=sys.stderr)
         return 2
-    except DawAssistError as error:
-        print(f"daw-assist: {error}", file=sys.stderr)
-        return 1
     except BrokenPipeError:
         return 1
-    except ModelFault as error:
+    except (DawAssistError, ModelFault) as error:
         print(f"daw-assist: {error}", file=sys.stderr)
         return 1
     except OSError as error:
