@@ -1,0 +1,1 @@
+"""Training of the four-voice model: the network, its data, its loop."""
