@@ -20,24 +20,29 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from daw_assist.clock import NS_PER_MS, MonotonicClock
 from daw_assist.context.listener import Listener
 from daw_assist.errors import DawAssistError, EngineError, ModelError, PortError, UsageError
 from daw_assist.live import LiveLoops
+from daw_assist.live_harmony import LiveHarmony
+from daw_assist.live_plans import Ask
 from daw_assist.mailbox import Bounded, Latest
 from daw_assist.midi.ports import MidiInput, MidiOutput
 from daw_assist.music.bars import Bar
 from daw_assist.music.metre import Metre
 from daw_assist.music.notes import Note
 from daw_assist.music.parts import DRUM_CHANNEL, Part
-from daw_assist.performance import Ask, Hands, OnBar, Performance
+from daw_assist.music.time import Ticks
+from daw_assist.performance import Hands, OnBar, Performance
 from daw_assist.schedule.sender import Sender
 from daw_assist.server.client import Client, ServerLink
 from daw_assist.server.endpoint import Endpoint, endpoint_from
 from daw_assist.server.protocol import request_from_text, table_text
 from daw_assist.server.serve import run_server
+from daw_assist.suggest.harmony import HarmonySettings
+from daw_assist.suggest.harmony_asked import fault_of_harmony
+from daw_assist.suggest.harmony_plan import HarmonyAsk
 from daw_assist.suggest.suggestion import Settings, Suggestion
 from daw_assist.tokens.asked import fault_of
 from daw_assist.transport.clock_follower import ClockFollower
@@ -51,7 +56,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 DEFAULT_MODEL = models.DEFAULT_MODEL
+CHORD_MODEL = "chords"
 ENGINE_START_S = 30.0
+MOST_FAULTS = 8
+"""Faults of a candidate that are told to people; programs get all of them."""
 _WITH_PARENT = "DAW_ASSIST_SERVE_WITH"
 """Environment of a server that belongs to a live process: the number of that process."""
 
@@ -61,7 +69,7 @@ def protocol_table() -> str:
     return table_text()
 
 
-def engine_command(model: str, provider: str, threads: int) -> list[str]:
+def engine_command(model: str, provider: str, threads: int, chords: str = CHORD_MODEL) -> list[str]:
     """The worker's command line; `ModelError` now rather than in the worker if the model is not there."""
     try:
         models.read(models.find(model))
@@ -69,7 +77,7 @@ def engine_command(model: str, provider: str, threads: int) -> list[str]:
         raise ModelError(str(error)) from error
     return [
         sys.executable, "-m", "daw_assist.engine.worker",
-        "--model", model, "--provider", provider, "--threads", str(threads),
+        "--model", model, "--chords", chords, "--provider", provider, "--threads", str(threads),
     ]  # fmt: skip
 
 
@@ -90,6 +98,30 @@ def run_fill(args: argparse.Namespace, settings: Settings) -> int:
     with _progress(settings.candidates, args.last - args.first + 1) as on_note:
         told = fill_file(args.source, args.out, span, args.lock, settings, _loader(args), on_note)
     return _told(told, args.json)
+
+
+def run_harmonize(args: argparse.Namespace, settings: HarmonySettings) -> int:
+    """`harmonize`: chords or voices to a melody in a file, in this process."""
+    from daw_assist.harmonize import LoadedChords, LoadedVoices
+    from daw_assist.harmonize_file import chords_file, satb_file, told_lines
+
+    if args.kind == "satb":
+        told = satb_file(
+            args.source, args.out, settings,
+            lambda: LoadedVoices.open(args.model or "voices", args.provider, args.threads),
+            melody=args.melody, live=args.live,
+        )  # fmt: skip
+    else:
+        told = chords_file(
+            args.source, args.out, settings,
+            lambda: LoadedChords.open(args.model or "chords", args.provider, args.threads),
+            melody=args.melody, chords=args.chords, live=args.live,
+        )  # fmt: skip
+    if args.json:
+        print(json.dumps(told))
+        return 0
+    print("\n".join(told_lines(told)))
+    return _told_faults(told)
 
 
 def _loader(args: argparse.Namespace) -> Callable[[], LoadedModel]:
@@ -129,12 +161,20 @@ def _told(told: dict[str, Any], as_json: bool) -> int:
     which = f"bar {first} is" if first == last else f"bars {first}-{last} are"
     changed = f"; {best['removed']} notes went, {best['notes']} came" if "locked" in told else ""
     print(f"{told['file']}: {which} new{changed} (seed {told['seed']}, {told['model']})")
-    if best["faults"]:
-        print(f"the best of {len(told['candidates'])} has faults: {'; '.join(best['faults'])}", file=sys.stderr)
+    return _told_faults(told)
+
+
+def _told_faults(told: dict[str, Any]) -> int:
+    """What the checks found in the best candidate, on stderr; 0, for it is no failure."""
+    faults = told["candidates"][0]["faults"]
+    if faults:
+        more = [f"and {len(faults) - MOST_FAULTS} more"] if len(faults) > MOST_FAULTS else []
+        shown = "; ".join([*faults[:MOST_FAULTS], *more])
+        print(f"the best of {len(told['candidates'])} has faults: {shown}", file=sys.stderr)
     return 0
 
 
-def run_serve(endpoint: str | None, model: str, provider: str, threads: int) -> int:
+def run_serve(endpoint: str | None, model: str, provider: str, threads: int, chords: str = CHORD_MODEL) -> int:
     """`serve`: the server in this process, the engine in its own."""
 
     def ready(server: Any) -> None:
@@ -144,7 +184,7 @@ def run_serve(endpoint: str | None, model: str, provider: str, threads: int) -> 
             threading.Thread(target=_end_with, args=(parent, server), daemon=True).start()
 
     where = endpoint_from(endpoint)
-    run_server(engine_command(model, provider, threads), where, ready)
+    run_server(engine_command(model, provider, threads, chords), where, ready)
     return 0
 
 
@@ -168,32 +208,15 @@ def run_ask(name: str, fields: Sequence[str], endpoint: str | None, timeout_s: f
 
 
 def run_models(name: str | None) -> int:
-    """`models`: a table, or one manifest as JSON."""
+    """`models`: a table for each family, or one manifest as JSON."""
+    from daw_assist.model_tables import manifest_of, tables
+
     if name is not None:
-        try:
-            print(json.dumps(dataclasses.asdict(models.read(models.find(name))), indent=1))
-        except models.ModelError as error:
-            raise ModelError(str(error)) from error
+        print(json.dumps(dataclasses.asdict(manifest_of(name)), indent=1))
         return 0
-    table = Table("model", "parameters", "precision", "MB", "licence", "trained", "held-out nats/note", box=None)
-    for folder in (models.find(found) for found in models.installed()):
-        told = models.read(folder)
-        size = (folder / told.file).stat().st_size / 1e6
-        story = told.story
-        trained = (
-            f"{story.get('tokens', 0) / 1e6:.1f} M tokens, {story.get('minutes', 0):.0f} min {story.get('device', '')}"
-        )
-        score = told.story.get("heldout_nats_a_note", "-")
-        table.add_row(
-            told.name,
-            f"{told.parameters / 1e6:.1f} M",
-            told.precision,
-            f"{size:.1f}",
-            told.licence,
-            trained,
-            str(score),
-        )
-    Console().print(table)
+    console = Console()
+    for table in tables():
+        console.print(table)
     return 0
 
 
@@ -266,13 +289,13 @@ def _wait_for_engine(endpoint: Endpoint, child: subprocess.Popen[bytes]) -> None
     )
 
 
-def serve_command(endpoint: Endpoint, model: str, provider: str, threads: int) -> list[str]:
+def serve_command(endpoint: Endpoint, model: str, provider: str, threads: int, chords: str = CHORD_MODEL) -> list[str]:
     """Command line of the server that `live` and `demo` start beside themselves."""
     engine_command(model, provider, threads)
     where = endpoint.requests if endpoint.is_tcp else str(endpoint)
     return [
         sys.executable, "-m", "daw_assist", "serve", "--endpoint", where,
-        "--model", model, "--provider", provider, "--threads", str(threads),
+        "--model", model, "--chord-model", chords, "--provider", provider, "--threads", str(threads),
     ]  # fmt: skip
 
 
@@ -295,18 +318,26 @@ def open_stage(
     endpoint: Endpoint,
     on_bar: OnBar,
     send_ahead_ms: float = 0.0,
+    harmony: HarmonySettings | None = None,
 ) -> Iterator[Stage]:
-    """Build and start listener, sender and loops; at the end everything that sounds is ended and the ports are closed."""
+    """Build and start listener, sender and loops; at the end everything that sounds is ended and the ports are closed.
+
+    With `harmony` in mode harmonize, else in mode continue.
+    """
     clock = MonotonicClock()
-    asks: Latest[Ask] = Latest()
+    asks: Latest[Ask | HarmonyAsk] = Latest()
     with ExitStack() as stack:
         stack.callback(ports[1].close)
         stack.callback(ports[0].close)
         sender = Sender(ports[1], clock, send_ahead_ns=int(send_ahead_ms * NS_PER_MS))
         sender.start()
         stack.callback(sender.stop)
-        listener = Listener(lambda channel: Part.DRUMS if channel == DRUM_CHANNEL else Part.KEYS)
-        performance = Performance(transport, BarGrid(metre), listener, sender, asks, settings, hands, on_bar)
+        grid = BarGrid(metre)
+        listener = Listener(lambda channel: Part.DRUMS if channel == DRUM_CHANNEL else Part.KEYS, grid=grid)
+        chords = None
+        if harmony is not None:
+            chords = LiveHarmony(transport, grid, listener, sender, asks, harmony, hands.channels)
+        performance = Performance(transport, grid, listener, sender, asks, settings, hands, on_bar, chords)
         loops = LiveLoops(performance, ports[0], clock, lambda: ServerLink(endpoint, topics=("control",)), asks)
         loops.start()
         stack.callback(loops.stop)
@@ -331,10 +362,13 @@ def hands_of(args: argparse.Namespace, settings: Settings) -> Hands:
     return Hands(args.accept_cc, args.reject_cc, args.thru, channels)
 
 
-def run_live(args: argparse.Namespace, settings: Settings, metre: Metre) -> int:
-    """`live`: ports, server, engine and loops, until Ctrl-C or SIGTERM."""
+def run_live(args: argparse.Namespace, settings: Settings, metre: Metre, harmony: HarmonySettings | None = None) -> int:
+    """`live`: ports, server, engine and loops, until Ctrl-C or SIGTERM; with `harmony` in mode harmonize."""
     endpoint, hands = endpoint_from(args.endpoint), hands_of(args, settings)
-    command = serve_command(endpoint, args.model, args.provider, args.threads)
+    fault = fault_of_harmony(harmony) if harmony is not None else None
+    if fault is not None:
+        raise UsageError(fault)
+    command = serve_command(endpoint, args.model, args.provider, args.threads, args.chord_model)
     ports = _open_ports(args)
     transport = InternalClock(args.bpm) if args.sync == "internal" else _follower(args)
     done = end_in_order()
@@ -342,15 +376,22 @@ def run_live(args: argparse.Namespace, settings: Settings, metre: Metre) -> int:
 
     def tell(index: int, bar: Bar, ready: Suggestion | None) -> None:
         waiting = f"ready from bar {ready.first_bar + 1}" if ready else "nothing ready yet"
+        if harmony is not None:
+            waiting = "chords under it"
         lines.put(f"bar {index + 1}: {len(bar.notes)} notes; {waiting}")
 
-    with server_beside(endpoint, command), open_stage(
-        ports, transport, metre, settings, hands, endpoint, tell, args.latency_ms
-    ) as stage:  # fmt: skip
+    with ExitStack() as stack:
+        stack.enter_context(server_beside(endpoint, command))
+        if harmony is not None:
+            _load_chords(endpoint, harmony, metre)
+        stage = stack.enter_context(
+            open_stage(ports, transport, metre, settings, hands, endpoint, tell, args.latency_ms, harmony)
+        )
         if isinstance(transport, InternalClock):
             transport.start(MonotonicClock().now())
         say(f"listening on {ports[0].name!r}, playing to {ports[1].name!r}, {metre}, server {endpoint}")
-        say(f"accept: CC {args.accept_cc} or `daw-assist ask accept`; end with Ctrl-C")
+        on = "accept" if harmony is None else "chords on, off"
+        say(f"{on}: CC {args.accept_cc}, {args.reject_cc} or `daw-assist ask accept`, `reject`; end with Ctrl-C")
         told: str | None = None
         while not done.wait(0.2):
             while (line := lines.take()) is not None:
@@ -359,6 +400,12 @@ def run_live(args: argparse.Namespace, settings: Settings, metre: Metre) -> int:
                 told = stage.loops.complaint
                 say(f"no suggestion: {told}")
     return 0
+
+
+def _load_chords(endpoint: Endpoint, harmony: HarmonySettings, metre: Metre) -> None:
+    """Have the engine load its chord model, so that the first chord need not wait for it; its error if it cannot."""
+    with Client(endpoint) as client:
+        client.request("harmonize", ENGINE_START_S, bars=(Bar(metre),), settings=harmony, heard_until=Ticks(0))
 
 
 def _follower(args: argparse.Namespace) -> ClockFollower:

@@ -15,11 +15,15 @@ from daw_assist import app, demo
 from daw_assist.errors import DawAssistError, UsageError
 from daw_assist.music.metre import parse_metre
 from daw_assist.music.parts import PART_NAMES
+from daw_assist.suggest.harmony import COMPLEXITIES, PATTERNS, RHYTHMS, VOICE_NAMES, HarmonySettings
 from daw_assist.suggest.suggestion import Settings
 from daw_assist.tokens.asked import part_words
 from models_onnx.manifest import ModelError as ModelFault
 
 Command = Callable[[argparse.Namespace], int]
+
+MODES = ("continue", "harmonize")
+"""What `live` can do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     _server(commands)
     _continue(commands)
     _fill(commands)
+    _harmonize(commands)
     _models(commands)
     return parser
 
@@ -146,6 +151,76 @@ def _fill(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.set_defaults(run=lambda a: app.run_fill(a, _settings(a)))
 
 
+def _harmonize(commands: argparse._SubParsersAction[_Parser]) -> None:
+    usual = HarmonySettings()
+    parser = commands.add_parser(
+        "harmonize", help="a .mid with a melody in, the same with chords or three more voices out",
+        description="Your tracks stay as they are; what is new comes in tracks of its own, and the chord symbols as markers.",
+    )  # fmt: skip
+    parser.add_argument("source", type=Path, metavar="IN.mid")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.mid")
+    parser.add_argument(
+        "--as", dest="kind", choices=("chords", "satb"), required=True,
+        help="chords under the melody, or four voices of which it is one",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print what was done as JSON on stdout")
+    parser.add_argument(
+        "--melody", type=str.lower, metavar="PART",
+        help=f"who has the melody: {', '.join(PART_NAMES[:-1])} (default: a voice or lead, else the highest notes of all)",
+    )  # fmt: skip
+    parser.add_argument("--key", help='e.g. "G" or "F# minor" (default: the key that the melody is in)')
+    parser.add_argument(
+        "--temperature", type=float, default=usual.temperature, help="0.05 plain .. 2 daring (default %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, help="the same seed gives the same notes (default: a new one, told)")
+    parser.add_argument(
+        "--candidates", type=int, default=usual.candidates, help="how many, 1..8, the best first (default %(default)s)"
+    )
+    parser.add_argument(
+        "--live", action="store_true",
+        help="decide each chord or voice from the melody before it alone, as when playing along",
+    )  # fmt: skip
+    _chord_options(parser, usual)
+    voices = parser.add_argument_group("with --as satb")
+    voices.add_argument("--given", choices=VOICE_NAMES, help=f"which voice the melody is (default {usual.given})")
+    parser.add_argument("--model", help="name (see `daw-assist models`) or folder (default: chords, or voices)")
+    parser.add_argument("--provider", choices=("auto", "cuda", "cpu"), default="auto")
+    parser.add_argument("--threads", type=_cores, default=0, help="cores for the model (0: one)")
+    parser.set_defaults(run=lambda a: app.run_harmonize(a, _harmony_settings(a)))
+
+
+def _chord_options(parser: argparse.ArgumentParser, usual: HarmonySettings) -> None:
+    group = parser.add_argument_group("with --as chords")
+    group.add_argument(
+        "--chords", metavar="LINE",
+        help='chords that stay, bar by bar; the rest is filled: "C | Am F | C / / G7 | ?" (/ goes on, ? leaves open), '
+        "or from-file: those that stand as markers in IN.mid",
+    )  # fmt: skip
+    group.add_argument("--rhythm", choices=RHYTHMS, help=f"how often the chord may change (default {usual.rhythm})")
+    group.add_argument(
+        "--complexity", choices=COMPLEXITIES, help=f"the richest kind of chord (default {usual.complexity})"
+    )
+    group.add_argument("--style", help="e.g. jazz, folk; one that the model learned")
+    group.add_argument("--pattern", choices=PATTERNS, help=f"how the chords are played (default {usual.pattern})")
+    group.add_argument("--register", type=int, help=f"where they lie, 0 lowest .. 7 highest (default {usual.register})")
+    group.add_argument("--density", type=int, help=f"0 few, long notes .. 7 many, all voices (default {usual.density})")
+
+
+_FOR_CHORDS = ("chords", "rhythm", "complexity", "style", "pattern", "register", "density")
+_FOR_VOICES = ("given",)
+
+
+def _harmony_settings(args: argparse.Namespace) -> HarmonySettings:
+    """`UsageError` for an option of the other kind, which would do nothing."""
+    idle, of = (_FOR_CHORDS, "chords") if args.kind == "satb" else (_FOR_VOICES, "satb")
+    for name in idle:
+        if getattr(args, name) is not None:
+            raise UsageError(f"--{name} is for --as {of}: leave it out with --as {args.kind}")
+    seed = secrets.randbelow(2**31) if args.seed is None else args.seed
+    asked = {field.name: getattr(args, field.name) for field in fields(HarmonySettings)}
+    return HarmonySettings(**{name: value for name, value in asked.items() if value is not None} | {"seed": seed})
+
+
 def _demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser("demo", help="a shipped tune is played as though live; no DAW, no MIDI system needed")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for demo.mid and demo.png (default: here)")
@@ -168,7 +243,10 @@ def _live(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--bpm", type=float, default=120.0, help="tempo of the internal clock, and a first guess for the DAW's"
     )
     parser.add_argument("--meter", default="4/4", help="MIDI clock does not say it (default %(default)s)")
-    parser.add_argument("--mode", choices=("continue",), default="continue")
+    parser.add_argument(
+        "--mode", choices=MODES, default=MODES[0],
+        help="continue: bars that follow, when accepted; harmonize: chords under what you play (default %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--accept-cc", type=int, default=66, help="control change that accepts (default %(default)s)")
     parser.add_argument("--reject-cc", type=int, default=67, help="control change that rejects (default %(default)s)")
     parser.add_argument("--channel", type=int, default=1, help="channel of what is played, 1..16, for pitched parts")
@@ -183,17 +261,56 @@ def _live(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     parser.add_argument("--endpoint", help="server to use or start (default: a private one)")
     _settings_options(parser)
+    _live_chord_options(parser)
     _model_options(parser)
-    parser.set_defaults(
-        run=lambda a: demo.play_file(a, _settings(a)) if a.tune else app.run_live(a, _settings(a), parse_metre(a.meter))
+    parser.set_defaults(run=_run_live, temperature=None)
+
+
+def _live_chord_options(parser: argparse.ArgumentParser) -> None:
+    usual = HarmonySettings()
+    group = parser.add_argument_group(
+        "with --mode harmonize",
+        "Chords sound from the first notes on, without being accepted; accept and reject turn them on and off. Of the "
+        "options above, --seed, --key and --style are for the chords then, and so are --temperature (0.05 plain .. 2 "
+        f"daring, default {usual.temperature}), --register (where they lie, 0 lowest .. 7 highest, default "
+        f"{usual.register}) and --density (0 few, long notes .. 7 many, all voices, default {usual.density}).",
     )
+    group.add_argument("--rhythm", choices=RHYTHMS, help=f"how often the chord may change (default {usual.rhythm})")
+    group.add_argument(
+        "--complexity", choices=COMPLEXITIES, help=f"the richest kind of chord (default {usual.complexity})"
+    )
+    group.add_argument("--pattern", choices=PATTERNS, help=f"how the chords are played (default {usual.pattern})")
+    group.add_argument("--chord-model", default="chords", metavar="MODEL", help="name or folder (default %(default)s)")
+
+
+_LIVE_CHORDS_ONLY = ("rhythm", "complexity", "pattern")
+_LIVE_CHORDS = (*_LIVE_CHORDS_ONLY, "key", "style", "temperature", "register", "density")
+_LIVE_CONTINUE_ONLY = ("polyphony", "loudness", "syncopation", "similarity", "parts", "tune")
+
+
+def _run_live(args: argparse.Namespace) -> int:
+    harmonize = args.mode == "harmonize"
+    for name in _LIVE_CONTINUE_ONLY if harmonize else _LIVE_CHORDS_ONLY:
+        if getattr(args, name) is not None:
+            option = "from" if name == "tune" else name
+            raise UsageError(f"--{option} is not for --mode {args.mode}: leave it out, or choose the other mode")
+    if harmonize:
+        asked = {name: getattr(args, name) for name in _LIVE_CHORDS if getattr(args, name) is not None}
+        seed = secrets.randbelow(2**31) if args.seed is None else args.seed
+        return app.run_live(args, Settings(), parse_metre(args.meter), HarmonySettings(**asked, seed=seed))
+    if args.temperature is None:
+        args.temperature = Settings().temperature
+    if args.tune:
+        return demo.play_file(args, _settings(args))
+    return app.run_live(args, _settings(args), parse_metre(args.meter))
 
 
 def _server(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser("serve", help="the engine server alone (ZeroMQ)")
     parser.add_argument("--endpoint", help="ipc:///path or tcp://127.0.0.1:port (default: a private ipc socket)")
+    parser.add_argument("--chord-model", default="chords", metavar="MODEL", help="name or folder (default %(default)s)")
     _model_options(parser)
-    parser.set_defaults(run=lambda a: app.run_serve(a.endpoint, a.model, a.provider, a.threads))
+    parser.set_defaults(run=lambda a: app.run_serve(a.endpoint, a.model, a.provider, a.threads, a.chord_model))
     ask = commands.add_parser(
         "ask", help="one request to a running server, JSON out", epilog=app.protocol_table(),
         formatter_class=argparse.RawDescriptionHelpFormatter,

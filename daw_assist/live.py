@@ -15,13 +15,16 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, Protocol
 
 from daw_assist.clock import NS_PER_MS, Clock, HostNs
 from daw_assist.errors import DawAssistError
+from daw_assist.live_plans import Ask
 from daw_assist.mailbox import Bounded, Latest
 from daw_assist.midi.ports import MidiInput
-from daw_assist.performance import Ask, Performance
+from daw_assist.performance import Performance
+from daw_assist.suggest.harmony_plan import Harmonization, HarmonyAsk
 from daw_assist.suggest.suggestion import Suggestion
 
 log = logging.getLogger(__name__)
@@ -31,6 +34,8 @@ STEP_NS = 4 * NS_PER_MS
 INBOX = 8_192
 STATUS_S = 1.0
 LINK_WAIT_S = 0.02
+_NAMES = {Ask: "continue", HarmonyAsk: "harmonize"}
+"""The request of each kind of ask."""
 
 
 class Link(Protocol):
@@ -50,14 +55,19 @@ class LiveLoops:
     """T2 and T4 around a `Performance`. Threads: `start` and `stop` one; `press` any."""
 
     def __init__(
-        self, performance: Performance, port: MidiInput, clock: Clock, open_link: Callable[[], Link], asks: Latest[Ask]
+        self,
+        performance: Performance,
+        port: MidiInput,
+        clock: Clock,
+        open_link: Callable[[], Link],
+        asks: Latest[Ask | HarmonyAsk],
     ) -> None:
         self._performance, self._port, self._clock = performance, port, clock
         self._open_link, self._asks = open_link, asks
         self._wake = threading.Event()
         self._inbox: Bounded[tuple[bytes, HostNs]] = Bounded(INBOX, self._wake)
         self._controls: Bounded[str] = Bounded(64, self._wake)
-        self._answers: Latest[Suggestion] = Latest(self._wake)
+        self._answers: Latest[Suggestion | Harmonization] = Latest(self._wake)
         self._status: Latest[dict[str, Any]] = Latest()
         self._stopping = threading.Event()
         self._threads = [
@@ -124,8 +134,11 @@ class LiveLoops:
             self._performance.message(*item)
         while (name := self._controls.take()) is not None:
             self._performance.control(name, self._clock.now())
-        if (suggestion := self._answers.take()) is not None:
-            self._performance.offer(suggestion)
+        if (answer := self._answers.take()) is not None:
+            if isinstance(answer, Suggestion):
+                self._performance.offer(answer)
+            else:
+                self._performance.harmonized(answer, self._clock.now())
         self._performance.step(self._clock.now())
 
     def _link(self) -> None:
@@ -137,14 +150,8 @@ class LiveLoops:
             return
         try:
             while not self._stopping.is_set():
-                if (ask := self._asks.take()) is not None:
-                    asked = link.ask(
-                        "continue", bars=ask.bars, settings=ask.settings, epoch=ask.epoch, first_bar=ask.first_bar
-                    )
-                    if asked is None:
-                        self._refused(
-                            "no_server", "the server is gone: start daw-assist live again, or daw-assist serve"
-                        )
+                if (ask := self._asks.take()) is not None and link.ask(_NAMES[type(ask)], **_fields(ask)) is None:
+                    self._refused("no_server", "the server is gone: start daw-assist live again, or daw-assist serve")
                 now = self._clock.now() / 1e9
                 if now - last_status > STATUS_S and (status := self._status.take()) is not None:
                     link.ask("live_status", state=status)
@@ -162,9 +169,9 @@ class LiveLoops:
         """An Answer (`name`, `value`, `error`) or an Event (`topic`, `body`)."""
         if getattr(news, "topic", None) == "control":
             self._controls.put(news.body.name)
-        elif getattr(news, "name", None) != "continue":
+        elif getattr(news, "name", None) not in ("continue", "harmonize"):
             return
-        elif isinstance(news.value, Suggestion):
+        elif isinstance(news.value, Suggestion | Harmonization):
             self._answers.put(news.value)
         elif news.error is not None:
             self._refused(getattr(news.error, "code", "protocol"), str(news.error))
@@ -173,3 +180,8 @@ class LiveLoops:
         self.refusals[code] += 1
         if code != "stale":
             self.complaint = text
+
+
+def _fields(ask: Ask | HarmonyAsk) -> dict[str, Any]:
+    """An ask has the fields of its request in the protocol's table."""
+    return {field.name: getattr(ask, field.name) for field in fields(ask)}

@@ -1,8 +1,9 @@
 """What the assistant does at each instant, step by step: T2 of the live process without its thread.
 
-    message -> transport and listener -> closed bars -> draft asked for -> plan offered -> accepted -> played on the bar line
+    message -> transport and listener -> closed bars -> `live_plans`: bars that follow, drafted, accepted, played
+                                                     -> `live_harmony`: chords under it, predicted
 
-It waits for nothing and sends nothing itself: asks go into `ask`, notes to the sender's mailbox. Host time comes in with
+It waits for nothing and sends nothing itself: asks go into `asks`, notes to the sender's mailbox. Host time comes in with
 every call, so a test moves it by hand.
 
 Threads: one (T2).
@@ -10,47 +11,31 @@ Threads: one (T2).
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any
 
-from daw_assist.clock import NS_PER_MS, HostNs
+from daw_assist.clock import HostNs
 from daw_assist.context.heard import EARLY_TICKS
 from daw_assist.context.listener import Listener
+from daw_assist.live_harmony import LiveHarmony
+from daw_assist.live_plans import Asker, LivePlans
 from daw_assist.midi.message import CONTROL, is_note_off, is_note_on, key_of
 from daw_assist.music.bars import Bar
 from daw_assist.music.parts import Part
-from daw_assist.music.time import TICKS_PER_QUARTER, Ticks
-from daw_assist.schedule.due import Due
-from daw_assist.schedule.player import PlanPlayer
+from daw_assist.music.time import TICKS_PER_QUARTER
 from daw_assist.schedule.sender import Sender
-from daw_assist.suggest.policy import Chosen, Policy
+from daw_assist.suggest.harmony_plan import Harmonization
+from daw_assist.suggest.policy import Chosen
 from daw_assist.suggest.suggestion import Settings, Suggestion
 from daw_assist.transport.clock_follower import ClockFollower
 from daw_assist.transport.internal import InternalClock
 from daw_assist.transport.position import BarGrid
 
-LOOK_AHEAD_NS = 120 * NS_PER_MS
-"""Notes go to the sender this long before they are due: longer than any pause of this thread, short enough to follow a
-change of tempo."""
-COMMIT_NS = 60 * NS_PER_MS
-"""An accepted plan is taken this long before its bar line; until the line, a newer or later one still gets its chance."""
 GLIDE_TICKS = 6.0
 """The position may step by a 16th (a better estimate, a tempo change) without its counting as a jump."""
 PEDAL_DOWN = 64
-KEPT_TAGS = 32
-"""Plans of which a note may still ring; the longest token lasts 24 quarters, and a plan starts on a bar line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A draft wanted from the engine."""
-
-    epoch: int
-    first_bar: int
-    bars: tuple[Bar, ...]
-    settings: Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +47,6 @@ class Hands:
     thru: bool = False
     channels: dict[Part, int] = field(default_factory=dict)
     """Part -> output channel 0..15; parts not named go to channel 0, drums to 9."""
-
-
-class Asker(Protocol):
-    """Where asks go; never waits (`mailbox.Latest`)."""
-
-    def put(self, value: Ask) -> None:
-        """Replace an ask that was not taken yet."""
 
 
 OnBar = Callable[[int, Bar, Suggestion | None], None]
@@ -87,22 +65,25 @@ class Performance:
         settings: Settings,
         hands: Hands = Hands(),
         on_bar: OnBar = lambda index, bar, ready: None,
+        harmony: LiveHarmony | None = None,
     ) -> None:
         self.transport, self.grid, self.listener, self.sender = transport, grid, listener, sender
         self.asks, self.settings, self.hands, self.on_bar = asks, settings, hands, on_bar
-        self.policy = Policy()
-        self.player = PlanPlayer({Part.DRUMS: 9, **hands.channels})
+        self.harmony = harmony
+        """Mode harmonize: chords under what is played, instead of drafts that continue it."""
         self.counters: Counter[str] = Counter()
-        self.playing: Chosen | None = None
-        self._tag = 0
-        self._tags: deque[int] = deque(maxlen=KEPT_TAGS)
+        self.plans = LivePlans(transport, grid, listener, sender, asks, settings, hands.channels, self.counters)
+        self.policy = self.plans.policy
         self._epoch = transport.epoch
         self._was_running = False
         self._last: tuple[float, HostNs] = (0.0, HostNs(0))
         self._bar: int | None = None
         self._closing = 0
-        self._played: dict[int, Bar] = {}
-        self._drafts = 0
+
+    @property
+    def playing(self) -> Chosen | None:
+        """The plan that plays, or has played last."""
+        return self.plans.playing
 
     def message(self, data: bytes, at: HostNs) -> None:
         """One MIDI message from the in port, stamped when it came."""
@@ -118,9 +99,9 @@ class Performance:
             self._note(data, at)
         elif len(data) == 3 and status & 0xF0 == CONTROL and data[2] >= PEDAL_DOWN:
             if data[1] == self.hands.accept_cc:
-                self.policy.accept(at)
+                self.accept(at)
             elif data[1] == self.hands.reject_cc:
-                self.reject()
+                self.reject(at)
 
     def _note(self, data: bytes, at: HostNs) -> None:
         self.counters["notes_heard"] += is_note_on(data)
@@ -137,27 +118,45 @@ class Performance:
     def control(self, name: str, now: HostNs) -> None:
         """A control by name: accept, reject, next, previous, panic, stop_playing, undo."""
         if name == "accept":
-            self.policy.accept(now)
+            self.accept(now)
         elif name == "reject":
-            self.reject()
+            self.reject(now)
         elif name in ("next", "previous"):
             self.policy.turn(1 if name == "next" else -1)
         elif name == "panic":
             self._silence()
+            self._chords(False, now)
             self.sender.panic()
         elif name in ("stop_playing", "undo"):
             self._silence()
+            self._chords(False, now)
             self.policy.armed = False
         self.counters[name] += 1
 
-    def reject(self) -> None:
-        """Throw away what is ready, and end what plays of it."""
+    def accept(self, now: HostNs) -> None:
+        """Play what is ready from the next bar line on; chords: on from now."""
+        if self.harmony is None:
+            self.policy.accept(now)
+        self._chords(True, now)
+
+    def reject(self, now: HostNs) -> None:
+        """Throw away what is ready, and end what plays of it; chords: off from now."""
         self.policy.reject()
         self._silence()
+        self._chords(False, now)
+
+    def _chords(self, on: bool, now: HostNs) -> None:
+        if self.harmony is not None:
+            self.harmony.set_on(on, now)
 
     def offer(self, suggestion: Suggestion) -> None:
-        """An answer of the engine."""
+        """Candidates of the engine."""
         self.policy.offer(suggestion, self._bar if self._bar is not None else -1)
+
+    def harmonized(self, answer: Harmonization, now: HostNs) -> None:
+        """Chords of the engine, which came at `now`."""
+        if self.harmony is not None:
+            self.harmony.offer(answer, now)
 
     def step(self, now: HostNs) -> None:
         """Everything that is due at `now`; to be called every few milliseconds."""
@@ -169,16 +168,11 @@ class Performance:
         tick = self.transport.tick_at(now)
         self._last = (tick, now)
         self._close_bars(tick)
-        line = self.grid.bar_at(tick)
-        if line.index != self._bar:
-            if self._bar is not None and line.index == self._bar + 1:
-                self._commit(line.index, line.start, passed=True)
-            self._bar = line.index
-        following = self.grid.bar_line(line.index + 1)
-        if now >= self.transport.host_at(following.start) - COMMIT_NS:
-            self._commit(following.index, following.start, passed=False)
-        self._pump(now)
-        self._draft(tick)
+        if self.harmony is not None:
+            self.harmony.step(now, tick, self._closing)
+        else:
+            self.plans.step(now, tick, self._bar)
+        self._bar = self.grid.bar_at(tick).index
 
     def _follow(self, now: HostNs) -> None:
         """Notice starts, stops and jumps of the transport."""
@@ -196,80 +190,32 @@ class Performance:
             return
         self.counters["transport_breaks"] += 1
         self._silence()
-        self.policy.forget()
-        for index, ours in self._played.items():
-            self.listener.played((ours,), self.listener.next_bar + index - self._closing)
-        self._played.clear()
-        self.listener.reset(tick, since if was_running else None)
+        self.plans.left(self._closing)
+        number = self.listener.next_bar
+        closed = self.listener.reset(tick, since if was_running else None)
+        if self.harmony is not None:
+            for place in range(len(closed)):
+                self.harmony.bar_closed(number + place, self.grid.bar_line(self._closing + place))
+            self.harmony.moved_to(tick)
         self._last = (tick, now)
         self._bar, self._closing = None, self.grid.bar_at(tick + EARLY_TICKS).index
 
     def _silence(self) -> None:
         """End what the assistant plays; the player's own notes (thru) stay. Only what was heard of it becomes history."""
-        self.player.clear()
-        for tag in self._tags:
-            self.sender.cancel(tag)
-        self._tags.clear()
-        self.playing = None
-        here = self.grid.bar_at(self._last[0])
-        running = self._played.get(here.index)
-        self._played = {index: bar for index, bar in self._played.items() if index < here.index}
-        if running is not None:
-            heard = tuple(note for note in running.notes if here.start + note.onset <= self._last[0])
-            self._played[here.index] = replace(running, notes=heard)
+        if self.harmony is not None:
+            self.harmony.end(self._last[0])
+        self.plans.silence(self._last[0])
 
     def _close_bars(self, tick: float) -> None:
         while tick >= self.grid.bar_line(self._closing + 1).start + EARLY_TICKS:
-            ours = self._played.pop(self._closing, None)
-            if ours is not None:
-                self.listener.played((ours,), self.listener.next_bar)
-            end = self.grid.bar_line(self._closing + 1).start
+            self.plans.bar_closes(self._closing)
+            end, number = self.grid.bar_line(self._closing + 1).start, self.listener.next_bar
             for bar in self.listener.close_bars(end + EARLY_TICKS, self.grid):
                 self.counters["bars_closed"] += 1
+                if self.harmony is not None:
+                    self.harmony.bar_closed(number, self.grid.bar_line(self._closing))
                 self.on_bar(self._closing, bar, self.policy.suggestion)
             self._closing += 1
-
-    def _commit(self, bar: int, start: Ticks, passed: bool) -> None:
-        """Take what was accepted; `passed`: the line has come, and what is not ready now has missed it."""
-        chosen = self.policy.at_bar_line(bar, passed)
-        if chosen is None:
-            return
-        for tag in self._tags:
-            self.sender.cancel_after(tag, self.transport.host_at(start))
-        self._tag += 1
-        self._tags.append(self._tag)
-        self.playing = chosen
-        self._played = {index: own for index, own in self._played.items() if index < bar}
-        self._played.update(enumerate(chosen.candidate.bars, bar))
-        self.player.load(chosen.candidate.bars, start, self._tag)
-        self.counters["plans_played"] += 1
-
-    def _pump(self, now: HostNs) -> None:
-        """Hand the events of the next moments to the sender, at the present tempo."""
-        events = self.player.due(self.transport.tick_at(HostNs(now + LOOK_AHEAD_NS)))
-        if events:
-            due = [Due(self.transport.host_at(event.tick), event.message, event.tag) for event in events]
-            self.sender.schedule(due)
-
-    def _draft(self, tick: float) -> None:
-        line = self.grid.bar_at(tick)
-        running = self.listener.running_bar(tick)
-        ours = self._played.get(line.index)
-        if ours is not None:
-            both = {(note.onset, note.part, note.pitch): note for note in (*ours.notes, *running.notes)}
-            running = replace(running, notes=tuple(sorted(both.values())))
-        share = (tick - line.start) / line.length
-        context = self.listener.context().bars
-        if not running.notes and not any(bar.notes for bar in context):
-            return
-        bar_ms = line.length * 60e3 / (self.transport.bpm * TICKS_PER_QUARTER)
-        epoch = self.policy.ask(line.index, share, len(running.notes), bar_ms)
-        if epoch is None:
-            return
-        self._drafts += 1
-        # Each draft has a seed of its own that follows from the first one, so that an evening can be made again.
-        settings = replace(self.settings, seed=(self.settings.seed + 1009 * self._drafts) % 2**31)
-        self.asks.put(Ask(epoch, line.index + 1, (*context, running), settings))
 
     def status(self) -> dict[str, Any]:
         """What `ask status` shows of the live process: flat names, plain values."""
@@ -278,11 +224,16 @@ class Performance:
         return {
             "running": self.transport.running, "bpm": round(self.transport.bpm, 2), "bar": self._bar,
             "ready_from_bar": ready.first_bar if ready else None, "candidate": self.policy.index,
-            "armed": self.policy.armed, "playing": self.playing is not None and self.player.is_playing,
+            "armed": self.policy.armed,
+            "playing": self.plans.is_playing or (self.harmony is not None and self.harmony.player.is_playing),
             "sounding": len(figures.sounding), "sent": figures.sent, "late_dropped": figures.late_dropped,
             "refused": figures.refused, "lost": figures.lost, "failures": figures.failures, "sender_errors": figures.errors,
             "why": getattr(self.transport, "reason", "our own clock"), "port": figures.state,
             "late_p99_ms": round(figures.late_p99_ms, 3), "late_max_ms": round(figures.late_max_ms, 3),
-            "counters": {**self.counters, **self.policy.counters, **self.listener.counters()},
+            "counters": {
+                **self.counters, **self.policy.counters, **self.listener.counters(),
+                **(self.harmony.policy.counters if self.harmony else {}),
+            },
             "transport": dict(self.transport.counters()),
+            **(self.harmony.status() if self.harmony else {}),
         }  # fmt: skip

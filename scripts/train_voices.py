@@ -26,6 +26,7 @@ def main() -> None:
     )
     parser.add_argument("--valid", type=Path)
     parser.add_argument("--jsb", type=Path, help="train and validate on this; nothing learned from it ships")
+    parser.add_argument("--jsb-weight", type=float, default=1.0, help="its share beside --weight")
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--init", type=Path)
     parser.add_argument("--width", type=int, default=256)
@@ -33,9 +34,9 @@ def main() -> None:
     for name, default in (("minutes", 30.0), ("muon-rate", 0.02), ("adam-rate", 2e-3), ("weight-decay", 0.1)):
         parser.add_argument(f"--{name}", type=float, default=default)
     parser.add_argument("--dropout", type=float, default=0.25)
-    parser.add_argument("--hide", type=float, default=Drawing.hide)
-    parser.add_argument("--joint", type=float, default=Drawing.joint)
-    parser.add_argument("--batch", type=int, default=Drawing.batch)
+    parser.add_argument("--hide", type=float, default=Drawing().hide)
+    parser.add_argument("--joint", type=float, default=Drawing().joint)
+    parser.add_argument("--batch", type=int, default=Drawing().batch)
     parser.add_argument("--patience", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -49,7 +50,8 @@ def main() -> None:
         shares += [scale * length for length in steps]
     if args.jsb:
         reads += (own := [Read.of(piece) for piece in read_jsb(args.jsb, "train")])
-        shares += [float(len(read.piece.cells)) for read in own]
+        steps = [float(len(read.piece.cells)) for read in own]
+        shares += [(args.jsb_weight / sum(steps) if args.weight else 1.0) * length for length in steps]
         valid = [Read.of(piece) for piece in read_jsb(args.jsb, "valid")]
     else:
         valid = [Read.of(piece) for piece in load_pieces(args.valid)]
@@ -59,7 +61,7 @@ def main() -> None:
         seed=args.seed, device=args.device, patience=args.patience, init=args.init,
     )  # fmt: skip
     print(
-        train(VoicesSpec(args.width, args.layers), settings, Windows(reads, drawing, args.seed, shares), drawing, valid)
+        train(VoicesSpec(args.width, args.layers), settings, Windows(reads, drawing, args.seed, shares), valid)
     )
 
 

@@ -214,3 +214,33 @@ def is_alive(pid: int) -> bool:
 def kill(pid: int) -> None:
     """SIGKILL to a process that the rig started."""
     os.kill(pid, signal.SIGKILL)
+
+
+class FakeServer:
+    """A server with a fake engine (`daw_assist.engine.fakes`), where `live` looks for one. Threads: one."""
+
+    def __init__(self, folder: Path, kind: str = "echo", *options: str) -> None:
+        engine = [sys.executable, "-m", "daw_assist.engine.fakes", kind, *options]
+        code = "import sys; from daw_assist.server.serve import run_server; "
+        code += "from daw_assist.server.endpoint import endpoint_from; "
+        code += "run_server(sys.argv[2:], endpoint_from(sys.argv[1]), lambda server: None)"
+        self._endpoint = str(folder / "run")
+        self._command = [sys.executable, "-c", code, self._endpoint, *engine]
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        assert until(self._is_ready, 60.0), "the fake engine did not start"
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(10.0)
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def _is_ready(self) -> bool:
+        with suppress(DawAssistError), Client(self._endpoint) as client:
+            return client.status().engine.state == "ready"
+        return False

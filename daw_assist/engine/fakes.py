@@ -2,8 +2,10 @@
 
     python -m daw_assist.engine.fakes echo  --connect ADDRESS     the last bars again, transposed
     python -m daw_assist.engine.fakes slow  --connect ADDRESS --seconds 2     as echo, in its own time
-    python -m daw_assist.engine.fakes crash --connect ADDRESS --on 2          as echo, but dies at the second Draft
+    python -m daw_assist.engine.fakes crash --connect ADDRESS --on 2          as echo, but dies at the second request
     python -m daw_assist.engine.fakes hang  --connect ADDRESS --on 2          as echo, but falls silent there
+
+A melody is harmonized by a rule: in each slot the major triad on the note that began last before it.
 
 Same command line and same messages as `daw_assist.engine.worker`; --model and --provider are taken and ignored.
 """
@@ -15,8 +17,10 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
+from daw_assist.engine.chord_ahead import harmonize_ahead
+from daw_assist.engine.chord_slots import slot_edges
 from daw_assist.engine.link import WorkerLink
 from daw_assist.engine.messages import (
     Cancel,
@@ -24,6 +28,8 @@ from daw_assist.engine.messages import (
     Drafted,
     Failed,
     Fill,
+    Harmonize,
+    Harmonized,
     NoteMade,
     Ready,
     Shutdown,
@@ -31,10 +37,12 @@ from daw_assist.engine.messages import (
     Warm,
     Warmed,
 )
-from daw_assist.music.bars import Bar
+from daw_assist.music.bars import Bar, flatten
+from daw_assist.music.chords import Chord, ChordSpan
 from daw_assist.music.metre import Metre
 from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
+from daw_assist.music.time import Ticks
 from daw_assist.suggest.suggestion import Candidate, Provenance, Settings, Suggestion
 
 SHIFTS = (0, 12, -12, 7, -5, 5, -7, 3)
@@ -67,6 +75,18 @@ def echo_suggestion(draft: Draft) -> Suggestion:
     return Suggestion(draft.epoch, draft.first_bar, candidates, _provenance(draft.bars, settings))
 
 
+def rule_chords(asked: Harmonize) -> tuple[tuple[ChordSpan, ...], float]:
+    """In each slot the major triad on the note that began last before it and was heard; C before there is one."""
+    edges = slot_edges(asked.bars, asked.settings.rhythm)
+    until = asked.heard_until if asked.heard_until is not None else edges[-1]
+    heard = [note for note in flatten(asked.bars) if note.onset < until]
+    spans = []
+    for start, end in pairwise(edges):
+        roots = [note.pitch % 12 for note in heard if note.onset < start]
+        spans.append(ChordSpan(Ticks(start), Ticks(end - start), Chord(roots[-1] if roots else 0)))
+    return tuple(spans), 0.0
+
+
 def _provenance(bars: Sequence[Bar], settings: Settings) -> Provenance:
     return Provenance("echo", "", "none", settings, len(bars), _size(bars), 0, {})
 
@@ -77,7 +97,7 @@ def _size(bars: Sequence[Bar]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """How a fake behaves: seconds a draft takes; the number of the draft (from 1) at which it dies or falls silent."""
+    """How a fake behaves: seconds a request takes; the number of the one (from 1) at which it dies or falls silent."""
 
     seconds: float = 0.0
     crash_on: int | None = None
@@ -90,7 +110,7 @@ class FakeEngine:
     def __init__(self, link: WorkerLink, manners: Manners) -> None:
         self._link = link
         self._manners = manners
-        self._waiting: list[tuple[Draft, float]] = []
+        self._waiting: list[tuple[Draft | Harmonize, float]] = []
         self._drafts = 0
         self._warm: tuple[Bar, ...] = ()
         self._ended = False
@@ -106,7 +126,7 @@ class FakeEngine:
 
     def _take(self, message: ToEngine) -> None:
         match message:
-            case Draft():
+            case Draft() | Harmonize():
                 self._begin(message)
             case Fill():
                 # As the music before them would go on.
@@ -123,7 +143,7 @@ class FakeEngine:
             case Shutdown():
                 self._ended = True
 
-    def _begin(self, draft: Draft) -> None:
+    def _begin(self, draft: Draft | Harmonize) -> None:
         self._drafts += 1
         if self._drafts == self._manners.crash_on:
             os._exit(9)
@@ -140,10 +160,13 @@ class FakeEngine:
             self._link.send(Failed(draft.ticket, "stale", f"epoch {draft.epoch} is not wanted any more"))
 
     def _finish(self) -> None:
-        """Answer the oldest draft when its time has come."""
+        """Answer the oldest request when its time has come."""
         if not self._waiting or time.monotonic() < self._waiting[0][1]:
             return
         draft, _ = self._waiting.pop(0)
+        if isinstance(draft, Harmonize):
+            self._link.send(Harmonized(draft.ticket, harmonize_ahead(draft, rule_chords, "rule")))
+            return
         suggestion = echo_suggestion(draft)
         for number, candidate in enumerate(suggestion.candidates):
             for bar_number, bar in enumerate(candidate.bars):
@@ -159,8 +182,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--connect", required=True)
     parser.add_argument("--model", default="")
     parser.add_argument("--provider", default="auto")
-    parser.add_argument("--seconds", type=float, default=1.0, help="what a draft of slow takes")
-    parser.add_argument("--on", type=int, default=1, help="the draft at which crash dies and hang falls silent")
+    parser.add_argument("--seconds", type=float, default=1.0, help="what a request takes with slow")
+    parser.add_argument("--on", type=int, default=1, help="the request at which crash dies and hang falls silent")
     given = parser.parse_args(arguments)
     manners = Manners(
         seconds=given.seconds if given.kind == "slow" else 0.0,

@@ -1,10 +1,10 @@
 """What the server and the engine process say to each other, as msgspec structs over MessagePack.
 
-    server -> engine:  Draft, Fill, Warm, Cancel, Shutdown
-    engine -> server:  Ready, Drafted, Warmed, NoteMade, Failed
+    server -> engine:  Draft, Fill, Warm, Harmonize, Cancel, Shutdown
+    engine -> server:  Ready, Drafted, Warmed, Harmonized, NoteMade, Failed
 
-One message is one ZeroMQ frame. `ticket` ties an answer to its request; a Draft of a newer epoch by the same client makes
-the engine give up an older one of that client, running or waiting (it answers Failed with code "stale").
+One message is one ZeroMQ frame. `ticket` ties an answer to its request; a Draft, Fill or Harmonize of a newer epoch makes
+the engine give up older ones of the same client, running or waiting (it answers Failed with code "stale").
 """
 
 from __future__ import annotations
@@ -12,7 +12,12 @@ from __future__ import annotations
 import msgspec
 
 from daw_assist.music.bars import Bar
+from daw_assist.music.chords import ChordSpan
 from daw_assist.music.notes import Note
+from daw_assist.music.time import Ticks
+from daw_assist.music.voicing import Voicing
+from daw_assist.suggest.harmony import HarmonySettings
+from daw_assist.suggest.harmony_plan import Harmonization
 from daw_assist.suggest.suggestion import Settings, Suggestion
 
 
@@ -52,6 +57,24 @@ class Warm(msgspec.Struct, frozen=True, tag=True):
     bars: tuple[Bar, ...]
     settings: Settings
     first_bar: int
+
+
+class Harmonize(msgspec.Struct, frozen=True, tag=True):
+    """Find chords for `bars` from the tick `start` on (ticks count from the first bar line).
+
+    `heard_until`: where the melody ends that is known, and the chord of each slot is chosen from what comes before the
+    slot; None: the melody is known to its end. `given` chords stay; `before` is how the one just before `start` sounds.
+    """
+
+    ticket: int
+    client: bytes
+    epoch: int
+    bars: tuple[Bar, ...]
+    settings: HarmonySettings
+    start: Ticks
+    heard_until: Ticks | None
+    given: tuple[ChordSpan, ...]
+    before: Voicing | None
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):
@@ -94,6 +117,13 @@ class Warmed(msgspec.Struct, frozen=True, tag=True):
     reused: int
 
 
+class Harmonized(msgspec.Struct, frozen=True, tag=True):
+    """The answer to Harmonize."""
+
+    ticket: int
+    harmonization: Harmonization
+
+
 class NoteMade(msgspec.Struct, frozen=True, tag=True):
     """A note of a candidate that is still being made, in the order in which it is made.
 
@@ -115,5 +145,5 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
-ToEngine = Draft | Fill | Warm | Cancel | Shutdown
-FromEngine = Ready | Drafted | Warmed | NoteMade | Failed
+ToEngine = Draft | Fill | Warm | Harmonize | Cancel | Shutdown
+FromEngine = Ready | Drafted | Warmed | Harmonized | NoteMade | Failed

@@ -25,7 +25,20 @@ from pathlib import Path
 import zmq
 
 from daw_assist.engine.link import KEYS_VARIABLE, PARENT_VARIABLE, Context, EngineLine, LineKeys
-from daw_assist.engine.messages import Draft, Drafted, Failed, Fill, FromEngine, Ready, Shutdown, ToEngine, Warm, Warmed
+from daw_assist.engine.messages import (
+    Draft,
+    Drafted,
+    Failed,
+    Fill,
+    FromEngine,
+    Harmonize,
+    Harmonized,
+    Ready,
+    Shutdown,
+    ToEngine,
+    Warm,
+    Warmed,
+)
 from daw_assist.errors import EngineError, ProtocolError
 
 FIRST_PAUSE_S = 0.2
@@ -180,7 +193,7 @@ class EngineProcess:
             return None
         if isinstance(message, Ready):
             self._on_ready(message)
-        settled = message.ticket if isinstance(message, Drafted | Warmed | Failed) else None
+        settled = message.ticket if isinstance(message, Drafted | Warmed | Harmonized | Failed) else None
         self._watch.heard(settled, self._now())
         return message
 
@@ -263,7 +276,7 @@ class EngineProcess:
             if not self._line.send(message):
                 return
             self._kept.popleft()
-            if isinstance(message, Draft | Fill | Warm):
+            if isinstance(message, Draft | Fill | Warm | Harmonize):
                 self._watch.asked(message.ticket, self._now())
 
     def _down(self, reason: str) -> None:

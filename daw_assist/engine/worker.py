@@ -16,10 +16,11 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from daw_assist.engine.chord_ahead import harmonize_ahead
 from daw_assist.engine.generate import Stale, prefill
 from daw_assist.engine.link import WorkerLink
 from daw_assist.engine.messages import (
@@ -28,6 +29,8 @@ from daw_assist.engine.messages import (
     Drafted,
     Failed,
     Fill,
+    Harmonize,
+    Harmonized,
     NoteMade,
     Ready,
     Shutdown,
@@ -42,6 +45,10 @@ from daw_assist.suggest.suggestion import Suggestion
 from daw_assist.tokens.vocab import BAR, BOS, vocab_hash
 from models_onnx import manifest as models
 from models_onnx.session import Branches, ContextFull, DecoderSession
+
+if TYPE_CHECKING:
+    from daw_assist.harmonize import LoadedChords
+    from daw_assist.music.chords import ChordSpan
 
 log = logging.getLogger(__name__)
 _WARM_STEPS = 24
@@ -99,14 +106,42 @@ class LoadedModel:
         return round(statistics.median(times), 4)
 
 
+class Chords:
+    """The chord model, loaded when it is first asked for, so that a worker without one serves the rest. Threads: one."""
+
+    def __init__(self, name: str, provider: str = "auto", threads: int = 0) -> None:
+        self._open = (name, provider, threads)
+        self._loaded: LoadedChords | None = None
+
+    def answer(self, request: Harmonize) -> Harmonized:
+        """Errors: `ModelError` where the model is missing or not one of ours, `UsageError` for a style it does not know."""
+        # Here, because a worker that is never asked for chords starts sooner without them.
+        from daw_assist.engine.chord_choice import choose_chords
+        from daw_assist.harmonize import LoadedChords
+
+        if self._loaded is None:
+            self._loaded = LoadedChords.open(*self._open)
+        model = self._loaded
+
+        def choose(asked: Harmonize) -> tuple[tuple[ChordSpan, ...], float]:
+            live = asked.heard_until is not None
+            choice = choose_chords(
+                asked.bars, asked.settings, model.model, given=asked.given, live=live,
+                heard_until=asked.heard_until, seed=asked.settings.seed,
+            )  # fmt: skip
+            return choice.spans, choice.nats
+
+        return Harmonized(request.ticket, harmonize_ahead(request, choose, model.name))
+
+
 class Worker:
     """The loop over the line to the server. Threads: one."""
 
-    def __init__(self, line: WorkerLink, model: LoadedModel) -> None:
-        self._line, self._model = line, model
-        self._waiting: deque[Draft | Fill | Warm] = deque()
+    def __init__(self, line: WorkerLink, model: LoadedModel, chords: Chords) -> None:
+        self._line, self._model, self._chords = line, model, chords
+        self._waiting: deque[Draft | Fill | Warm | Harmonize] = deque()
         self._newest: dict[bytes, int] = {}
-        self._current: Draft | Fill | Warm | None = None
+        self._current: Draft | Fill | Warm | Harmonize | None = None
         self._stopping = False
 
     def run(self) -> None:
@@ -125,7 +160,7 @@ class Worker:
             if isinstance(message, Cancel):
                 self._outdate(message.client, message.epoch + 1)
                 continue
-            if isinstance(message, Draft | Fill):
+            if isinstance(message, Draft | Fill | Harmonize):
                 self._outdate(message.client, message.epoch)
             self._waiting.append(message)
 
@@ -146,13 +181,15 @@ class Worker:
             current is not None and current.epoch < self._newest.get(current.client, current.epoch)
         )
 
-    def _answer(self, request: Draft | Fill | Warm) -> None:
+    def _answer(self, request: Draft | Fill | Warm | Harmonize) -> None:
         self._current = request
         try:
             if isinstance(request, Warm):
                 prompt = encode_prompt(request.bars, request.settings, self._model.context_tokens, request.first_bar)
                 reused = prefill(self._model, prompt.ids, self._is_stale)
                 self._line.send(Warmed(request.ticket, len(prompt.ids), reused))
+            elif isinstance(request, Harmonize):
+                self._line.send(self._chords.answer(request))
             else:
                 self._line.send(Drafted(request.ticket, self._draft(request)))
         except Stale:
@@ -192,6 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="the engine process; started by the server")
     parser.add_argument("--connect", required=True)
     parser.add_argument("--model", default=models.DEFAULT_MODEL)
+    parser.add_argument("--chords", default="chords", help="chord model; loaded when chords are first asked for")
     parser.add_argument("--provider", default="auto", choices=("auto", "cuda", "cpu"))
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args(arguments)
@@ -217,7 +255,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     )
     try:
-        Worker(line, model).run()
+        Worker(line, model, Chords(args.chords, args.provider, args.threads)).run()
     except KeyboardInterrupt:
         pass
     finally:

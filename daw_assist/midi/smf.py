@@ -23,6 +23,7 @@ DEFAULT_TEMPO_US = 500_000
 
 META = 0xFF
 TRACK_NAME = b"\xff\x03"
+MARKER = b"\xff\x06"
 END_OF_TRACK = b"\xff\x2f"
 TEMPO = b"\xff\x51"
 METRE = b"\xff\x58"
@@ -68,7 +69,7 @@ def track_starts(file: MidiFile) -> tuple[int, ...]:
 
 
 def marks(file: MidiFile, kind: bytes) -> list[tuple[int, bytes]]:
-    """All meta events of one kind (`TEMPO`, `METRE`) in order: (file tick from the start of the file, payload)."""
+    """All meta events of one kind (`TEMPO`, `METRE`, `MARKER`) in order: (file tick from the start of the file, payload)."""
     found = [
         (start + event.tick, event.data[2:])
         for start, track in zip(track_starts(file), file.tracks, strict=True)

@@ -11,9 +11,14 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from daw_assist.clock import NS_PER_MS
 from daw_assist.music.bars import Bar
 from daw_assist.music.parts import Part
 from daw_assist.music.time import Ticks
+
+LOOK_AHEAD_NS = 120 * NS_PER_MS
+"""Notes go to the sender this long before they are due: longer than any pause of the music thread, short enough to follow
+a change of tempo."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from daw_assist.errors import RequestError
 from daw_assist.music.bars import Bar
+from daw_assist.music.chords import QUALITIES, Chord, ChordSpan
 from daw_assist.music.metre import MAX_BAR_TICKS
 from daw_assist.music.notes import Note
+from daw_assist.music.voicing import Voicing
+from daw_assist.server.protocol import HarmonizeRequest
+from daw_assist.suggest.harmony_asked import fault_of_harmony
 from daw_assist.suggest.suggestion import MAX_BARS, Settings
 from daw_assist.tokens.asked import fault_of
 
 MAX_CONTEXT_BARS = 64
 MAX_CONTEXT_NOTES = 20_000
+MAX_GIVEN = 4_096
+"""Chords given with one request: 64 bars of 32nds hold no more."""
 MAX_DURATION = MAX_CONTEXT_BARS * MAX_BAR_TICKS
 
 
@@ -41,6 +49,42 @@ def check_settings(settings: Settings) -> None:
     fault = fault_of(settings)
     if fault is not None:
         raise _no(fault)
+
+
+def check_harmonize(request: HarmonizeRequest) -> None:
+    """`RequestError` (bad_request) unless places, chords and settings are ones that music could hold."""
+    fault = fault_of_harmony(request.settings)
+    if fault is not None:
+        raise _no(fault)
+    if not request.bars:
+        raise _no("there are no bars to harmonize; send at least one, empty if nothing was heard")
+    total = sum(bar.length for bar in request.bars)
+    for name, tick in (("start", request.start), ("heard_until", request.heard_until)):
+        if tick is not None and not 0 <= tick <= total:
+            raise _no(f"{name} must be in 0..{total}, the ticks of these bars, not {tick}")
+    if len(request.given) > MAX_GIVEN:
+        raise _no(f"{len(request.given)} chords are given; at most {MAX_GIVEN} are read")
+    for number, span in enumerate(request.given):
+        _check_span(number, span, total)
+    if request.before is not None and not _is_voicing(request.before):
+        raise _no("before must hold a bass and 1..8 rising pitches above it, all in 0..127")
+
+
+def _check_span(number: int, span: ChordSpan, total: int) -> None:
+    if not (span.onset >= 0 and span.duration >= 1 and span.end <= total):
+        raise _no(f"given chord {number} lies at {span.onset}..{span.end}; the bars have ticks 0..{total}")
+    if span.chord is not None and not _is_chord(span.chord):
+        raise _no(f"given chord {number}: root and bass must be in 0..11 and the quality one of {', '.join(QUALITIES)}")
+
+
+def _is_chord(chord: Chord) -> bool:
+    return 0 <= chord.root <= 11 and chord.quality in QUALITIES and (chord.bass is None or 0 <= chord.bass <= 11)
+
+
+def _is_voicing(voicing: Voicing) -> bool:
+    pitches = voicing.pitches
+    rising = all(low < high for low, high in pairwise(pitches))
+    return 2 <= len(pitches) <= 9 and rising and pitches[0] >= 0 and pitches[-1] <= 127
 
 
 def _check_bar(index: int, bar: Bar) -> None:

@@ -20,8 +20,13 @@ import msgspec
 
 from daw_assist.errors import ProtocolError, RequestError, UsageError
 from daw_assist.music.bars import Bar
+from daw_assist.music.chords import ChordSpan
 from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
+from daw_assist.music.time import Ticks
+from daw_assist.music.voicing import Voicing
+from daw_assist.suggest.harmony import HarmonySettings
+from daw_assist.suggest.harmony_plan import Harmonization
 from daw_assist.suggest.suggestion import Settings, Suggestion
 from daw_assist.tokens.asked import part_words
 
@@ -80,6 +85,22 @@ class WarmRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: Settings = Settings()
     epoch: Count = 0
     first_bar: BarNumber = 0
+
+
+class HarmonizeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Chords for `bars` (at most 64) from the tick `start` on; ticks count from the first bar line.
+
+    Without `heard_until` the bars are a finished phrase; with it, the chord of each slot is chosen from what comes before
+    it, and slots after it are predicted. `given` chords stay; `before` is the voicing that sounds just before `start`.
+    """
+
+    bars: tuple[Bar, ...]
+    settings: HarmonySettings = HarmonySettings()
+    epoch: Count = 0
+    start: Ticks = Ticks(0)
+    heard_until: Ticks | None = None
+    given: tuple[ChordSpan, ...] = ()
+    before: Voicing | None = None
 
 
 class CancelRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -206,6 +227,13 @@ REQUESTS: Mapping[str, Spec] = {
         Spec("fill", FillRequest, Suggestion, "Make candidates for bars between others.", MUSIC_BYTES),
         Spec(
             "warm", WarmRequest, WarmReply, "Take a context into the engine's cache before it is needed.", MUSIC_BYTES
+        ),
+        Spec(
+            "harmonize",
+            HarmonizeRequest,
+            Harmonization,
+            "Find chords for a melody, and the notes that play them.",
+            MUSIC_BYTES,
         ),
         Spec("cancel", CancelRequest, Done, "Give up this client's requests up to an epoch."),
         Spec("live_status", LiveStatusRequest, Done, "The live process says how it is."),
@@ -392,16 +420,17 @@ def request_from_text(name: str, fields: Mapping[str, str]) -> msgspec.Struct:
             else:
                 asked[key] = part_words(value) if key == "parts" and isinstance(value, str) else value
         if asked:
-            values["settings"] = {**values.get("settings", {}), **_settings_of(asked)}
+            values["settings"] = {**values.get("settings", {}), **_settings_of(spec.request, asked)}
         return msgspec.convert(values, spec.request, strict=False)
     except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
         known = ", ".join(spec.request.__struct_fields__) or "no fields"
         raise UsageError(f"{name} cannot be asked like that: {_line(error)}; it takes {known}") from None
 
 
-def _settings_of(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that are named; `ValueError` for a name that is none."""
-    known = {field.name for field in fields_of(Settings)}
+def _settings_of(request: type[msgspec.Struct], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that are named; `ValueError` for a name that is none of this request's."""
+    kind = next(field.type for field in msgspec.structs.fields(request) if field.name == "settings")
+    known = {field.name for field in fields_of(kind)}
     for name in asked:
         if name not in known:
             raise ValueError(f"there is no field or setting {name[:24]!r}; settings are {', '.join(sorted(known))}")

@@ -19,12 +19,24 @@ from typing import Any
 import msgspec
 import zmq
 
-from daw_assist.engine.messages import Cancel, Draft, Drafted, Failed, Fill, FromEngine, NoteMade, Warm, Warmed
+from daw_assist.engine.messages import (
+    Cancel,
+    Draft,
+    Drafted,
+    Failed,
+    Fill,
+    FromEngine,
+    Harmonize,
+    Harmonized,
+    NoteMade,
+    Warm,
+    Warmed,
+)
 from daw_assist.engine.process import EngineProcess, EngineState
 from daw_assist.errors import EngineError, RequestError
 from daw_assist.server.endpoint import Endpoint, ServerLock, private_folder
 from daw_assist.server.keys import ServerKeys, default_keys_folder, server_keys
-from daw_assist.server.limits import check_context, check_fill, check_settings
+from daw_assist.server.limits import check_context, check_fill, check_harmonize, check_settings
 from daw_assist.server.protocol import (
     CONTROLS,
     REQUESTS,
@@ -36,6 +48,7 @@ from daw_assist.server.protocol import (
     EngineEvent,
     EngineStatus,
     FillRequest,
+    HarmonizeRequest,
     LiveState,
     LiveStatusRequest,
     NoteEvent,
@@ -113,6 +126,7 @@ class Server:
             "continue": self._on_continue,
             "fill": self._on_fill,
             "warm": self._on_warm,
+            "harmonize": self._on_harmonize,
             "cancel": self._on_cancel,
             "live_status": self._on_live_status,
             "shutdown": self._on_shutdown,
@@ -295,7 +309,14 @@ class Server:
         bars, first = request.bars, request.first_bar
         self._hand_on(ticket, Warm(ticket, waiting.client, request.epoch, bars, request.settings, first))
 
-    def _hand_on(self, ticket: int, message: Draft | Fill | Warm) -> None:
+    def _on_harmonize(self, waiting: Waiting, request: HarmonizeRequest) -> None:
+        check_context(request.bars)
+        check_harmonize(request)
+        ticket = self._waiting.enter(waiting)
+        asked = {name: getattr(request, name) for name in request.__struct_fields__}
+        self._hand_on(ticket, Harmonize(ticket=ticket, client=waiting.client, **asked))
+
+    def _hand_on(self, ticket: int, message: Draft | Fill | Warm | Harmonize) -> None:
         if not self._engine.send(message):
             self._waiting.leave(ticket)
             reason = self._engine.reason or "the engine is not running"
@@ -346,7 +367,7 @@ class Server:
             if asker is not None:
                 note = NoteEvent(asker.request_id, message.epoch, message.candidate, message.bar, message.note)
                 self._publish("note", note)
-        elif isinstance(message, Drafted | Warmed | Failed):
+        elif isinstance(message, Drafted | Warmed | Harmonized | Failed):
             asker = self._waiting.leave(message.ticket)
             if asker is None:
                 self._counters["answers_too_late"] += 1
@@ -356,6 +377,8 @@ class Server:
                     self._send(asker.route, encode_reply(asker.request_id, message.suggestion))
                 case Warmed():
                     self._send(asker.route, encode_reply(asker.request_id, WarmReply(message.tokens, message.reused)))
+                case Harmonized():
+                    self._send(asker.route, encode_reply(asker.request_id, message.harmonization))
                 case Failed():
                     code = message.code if message.code in ("stale", "bad_request") else "engine_failed"
                     self._say_no(asker.route, asker.request_id, code, message.message)

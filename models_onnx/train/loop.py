@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from daw_assist.tokens.vocab import BAR, BOS, LASTING, RUNNING, VOCAB_SIZE, vocab_hash
@@ -117,10 +117,13 @@ def data_of(corpora: Path) -> dict[str, Any]:
     return {"data": data} | ({"licence": "CC-BY-4.0"} if own and data else {})
 
 
-class MeanWeights:
+Net = TypeVar("Net", bound=nn.Module)
+
+
+class MeanWeights(Generic[Net]):
     """The exponential mean of a network's weights over the steps of its training."""
 
-    def __init__(self, network: Network, decay: float) -> None:
+    def __init__(self, network: Net, decay: float) -> None:
         self.network = copy.deepcopy(network).requires_grad_(False)
         self.decay = decay
         self._pairs: tuple[list[Tensor], list[Tensor]] = [*self.network.parameters()], [*network.parameters()]

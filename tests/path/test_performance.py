@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from daw_assist.clock import NS_PER_MS, HostNs, VirtualClock
 from daw_assist.context.listener import Listener
+from daw_assist.live_plans import Ask
 from daw_assist.mailbox import Latest
 from daw_assist.midi.memory import MemoryOutput
 from daw_assist.midi.message import is_note_off, is_note_on, key_of
@@ -22,7 +23,7 @@ from daw_assist.music.metre import Metre
 from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
 from daw_assist.music.time import Ticks
-from daw_assist.performance import Ask, Hands, Performance
+from daw_assist.performance import Hands, Performance
 from daw_assist.schedule.sender import Sender
 from daw_assist.suggest.suggestion import Candidate, Provenance, Settings, Suggestion
 from daw_assist.transport.clock_follower import ClockFollower

@@ -56,11 +56,8 @@ def read_jsb(path: Path, split: str) -> list[Piece]:
 def save_pieces(path: Path, pieces: list[Piece]) -> None:
     """One .npz: everything end to end, and where each piece ends."""
     store = {name: np.concatenate([getattr(p, name) for p in pieces]) for name in ("cells", "struck", "phases")}
-    np.savez_compressed(
-        path,
-        ends=np.cumsum([len(p.cells) for p in pieces]),
-        **{name: array.astype(np.int8) for name, array in store.items()},
-    )
+    small: dict[str, Any] = {name: array.astype(np.int8) for name, array in store.items()}
+    np.savez_compressed(path, ends=np.cumsum([len(p.cells) for p in pieces]), **small)
 
 
 def load_pieces(path: Path) -> list[Piece]:

@@ -10,6 +10,7 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from torch.nn import functional
 
 from models_onnx.train.loop import MeanWeights, has_bf16_units, learning_rate_factor
 from models_onnx.train.muon import Muon
-from models_onnx.train.voices.data import Drawing, Read, Windows, inputs_of
+from models_onnx.train.voices.data import Grid, Read, Windows, inputs_of
 from models_onnx.train.voices.network import VoicesNetwork
 from models_onnx.voices_spec import VOICES, VoicesSpec
 
@@ -38,7 +39,7 @@ class VoicesSettings:
     device: str = "cpu"
     threads: int = 2
     patience: int = 8
-    validate_every: int = 150
+    validate_every: int = 100
     init: Path | None = None
     """Weights (.pt) that a new run begins with."""
 
@@ -57,16 +58,18 @@ def loss_of(network: VoicesNetwork, inputs: dict[str, Tensor], learn: Tensor) ->
 
 
 @torch.no_grad()
-def nats(network: VoicesNetwork, read: Read, shift: int = 0, given: np.ndarray | None = None) -> np.ndarray:  # type: ignore[type-arg]
+def nats(
+    network: VoicesNetwork, read: Read, shift: int = 0, given: Grid | None = None
+) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Log-probabilities (steps, 4, SYMBOLS) of every symbol at each cell of a piece, in training's own arithmetic."""
     device = network.cos.device
     inputs = {name: torch.from_numpy(array)[None].to(device) for name, array in inputs_of(read, given, shift).items()}
     logits, _ = network(inputs, inputs["cells"])
-    found: np.ndarray = logits[0].float().log_softmax(-1).cpu().numpy()  # type: ignore[type-arg]
+    found: np.ndarray[Any, np.dtype[np.float32]] = logits[0].float().log_softmax(-1).cpu().numpy()
     return found
 
 
-def validate(network: VoicesNetwork, pieces: list[Read], given: np.ndarray | None = None) -> float:  # type: ignore[type-arg]
+def validate(network: VoicesNetwork, pieces: list[Read], given: Grid | None = None) -> float:
     """Mean nats a cell that is not given."""
     network.eval()
     total, count = 0.0, 0
@@ -79,9 +82,7 @@ def validate(network: VoicesNetwork, pieces: list[Read], given: np.ndarray | Non
     return total / count
 
 
-def train(
-    spec: VoicesSpec, settings: VoicesSettings, windows: Windows, drawing: Drawing, valid: list[Read]
-) -> tuple[float, Path]:
+def train(spec: VoicesSpec, settings: VoicesSettings, windows: Windows, valid: list[Read]) -> tuple[float, Path]:
     """Train or go on; the best validation figure and the file of its weights."""
     settings.out.mkdir(parents=True, exist_ok=True)
     state_path, best_path, log = settings.out / "state.pt", settings.out / "best.pt", settings.out / "log.jsonl"
@@ -93,13 +94,15 @@ def train(
         network.load_state_dict(torch.load(settings.init, weights_only=True)["weights"])
     mean = MeanWeights(network, settings.ema)
     matrices = [p for name, p in network.named_parameters() if "layers." in name and p.ndim == 2]
-    named = {id(p) for p in matrices}
+    deciding = [p for name, p in network.named_parameters() if name.startswith("decide.") and p.ndim == 2]
+    named = {id(p) for p in (*matrices, *deciding)}
     others = [p for p in network.parameters() if id(p) not in named]
     optimizers: list[torch.optim.Optimizer] = [
         Muon(matrices, lr=settings.muon_rate, momentum=0.95, weight_decay=settings.weight_decay),
+        torch.optim.AdamW(deciding, lr=settings.adam_rate, betas=(0.9, 0.97), weight_decay=3 * settings.weight_decay),
         torch.optim.AdamW(others, lr=settings.adam_rate, betas=(0.9, 0.97), weight_decay=0.01),
     ]
-    rates = [settings.muon_rate, settings.adam_rate]
+    rates = [settings.muon_rate, settings.adam_rate, settings.adam_rate]
     step, spent, best, worse = 0, 0.0, float("inf"), 0
     if state_path.exists():
         state = torch.load(state_path, weights_only=True)
@@ -111,14 +114,15 @@ def train(
     began, losses = time.monotonic() - spent, []
     narrow = has_bf16_units(device)
     network.train()
-    while (progress := (time.monotonic() - began) / (60 * settings.minutes)) < 1 and worse < settings.patience:
+    progress = spent / (60 * settings.minutes)
+    while progress < 1 and worse < settings.patience:
         for optimizer, rate in zip(optimizers, rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * learning_rate_factor(progress)
         inputs, learn = windows.batch()
         inputs = {name: array.to(device) for name, array in inputs.items()}
         with torch.autocast(device.type, torch.bfloat16, enabled=narrow):
             loss = loss_of(network, inputs, learn.to(device))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()
@@ -126,7 +130,8 @@ def train(
         step += 1
         mean.update(step)
         losses.append(loss.item())
-        if step % settings.validate_every == 0:
+        progress = (time.monotonic() - began) / (60 * settings.minutes)
+        if step % settings.validate_every == 0 or progress >= 1:
             figure = validate(mean.network, valid)
             worse = 0 if figure < best else worse + 1
             if figure < best:

@@ -98,12 +98,12 @@ class VoicesNetwork(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=0.3)
-        for layer in (*self.layers, *self.look_layers):
-            nn.init.zeros_(layer.out.weight)
-            nn.init.zeros_(layer.down.weight)
-        for small in self.decide:
-            nn.init.normal_(small[3].weight, std=0.02)
-            nn.init.zeros_(small[3].bias)
+            elif isinstance(module, Layer):
+                nn.init.zeros_(module.out.weight)
+                nn.init.zeros_(module.down.weight)
+            elif isinstance(module, nn.Linear) and module.out_features == sum(PARTS_OF_CELL):
+                nn.init.normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
 
     def look(self, given: Tensor, struck: Tensor, phases: Tensor) -> Tensor:
         """Read the given cells (batch, steps, 4), `UNKNOWN` where not given, and whether they are struck (0 unknown,
@@ -120,7 +120,7 @@ class VoicesNetwork(nn.Module):
         return normed
 
     def _where(self, phases: Tensor) -> Tensor:
-        found: Tensor = sum(table(phases[..., n]) for n, table in enumerate(self.phases))  # type: ignore[assignment]
+        found: Tensor = sum(table(phases[..., n]) for n, table in enumerate(self.phases))
         return found
 
     def read(
@@ -170,7 +170,8 @@ class VoicesNetwork(nn.Module):
         pieces = [trunk, looked, *(self.cells[u](now[..., u]) for u in others)]
         pieces += [self.cells[u](before[..., u]) for u in range(VOICES)]
         pieces += [self.held[voice](held[..., voice]), self._where(phases)]
-        absolute, steps, *classes, again = self.decide[voice](torch.cat(pieces, -1)).split(PARTS_OF_CELL, -1)
+        read = functional.dropout(torch.cat(pieces, -1), self.dropout / 2, self.training)
+        absolute, steps, *classes, again = self.decide[voice](read).split(PARTS_OF_CELL, -1)
         pitches = torch.arange(PITCHES, device=trunk.device)
         last = before[..., voice, None]
         by_step = steps.gather(-1, (pitches - last).clamp(-REACH, REACH) + REACH)

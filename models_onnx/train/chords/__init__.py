@@ -1,0 +1,1 @@
+"""Training of the chord model: the network, its data, its loop."""
