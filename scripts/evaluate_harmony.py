@@ -33,6 +33,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from daw_assist.errors import ModelError
 from daw_assist.harmonize import LoadedChords, LoadedVoices
 from daw_assist.suggest.harmony import HarmonySettings
 from models_onnx.chords_session import ChordsSession
@@ -41,6 +42,8 @@ from models_onnx.evaluate import jsb, jsb_stage, nottingham, own_melodies, satb
 from models_onnx.evaluate.chord_answers import Answering, answer
 from models_onnx.evaluate.chord_counts import ChordHmm, template
 from models_onnx.evaluate.harmony_tables import BACH, HUMAN, tables_of
+from models_onnx.evaluate.jsb import Grid, LogProbs
+from models_onnx.evaluate.nottingham import Chords, Tune
 from models_onnx.evaluate.part_writing_scores import part_writing
 from models_onnx.evaluate.tables import markdown, show
 from models_onnx.export_voices import export_folder
@@ -58,20 +61,20 @@ class Evaluation:
 
     def __init__(self, args: argparse.Namespace, console: Console, work: Path) -> None:
         self.args, self.console, self.work = args, console, work
-        self._splits: dict[str, list[jsb.Grid]] = {}
+        self._splits: dict[str, list[Grid]] = {}
 
     def progress(self, steps: Iterable[Any], what: str, count: int) -> Iterable[Any]:
         """Steps that are counted on the terminal."""
         return track(steps, what, count, console=self.console, disable=not sys.stderr.isatty())
 
-    def chorales(self, split: str) -> list[jsb.Grid]:
+    def chorales(self, split: str) -> list[Grid]:
         """Of the canonical split."""
         if split not in self._splits:
             whole = self._whole(split)
             self._splits[split] = whole if split == "train" else whole[: self.args.pieces]
         return self._splits[split]
 
-    def _whole(self, split: str) -> list[jsb.Grid]:
+    def _whole(self, split: str) -> list[Grid]:
         return jsb.load(self.args.data / "jsb-chorales" / "Jsb16thSeparated.json", split)
 
     def jsb(self) -> dict[str, Any]:
@@ -93,7 +96,7 @@ class Evaluation:
             given = jsb_stage.conditional(said, splits, which)
         return {"jsb": {**jsb_stage.figures(rows, train, splits), "given": given, "shifts": self.args.shifts}}
 
-    def _members(self, path: Path, splits: Mapping[str, Any]) -> dict[str, dict[str, list[jsb.LogProbs]]]:
+    def _members(self, path: Path, splits: Mapping[str, Any]) -> dict[str, dict[str, list[LogProbs]]]:
         """[kind][split]."""
         by_split = {split: self._said(path, split, self._shifts, GIVEN["nothing"]) for split in splits}
         kinds = by_split["valid"]
@@ -107,9 +110,7 @@ class Evaluation:
     def _name(self, path: Path) -> str:
         return f"{path.resolve().parent.name}/{path.stem}" if path.suffix == ".pt" else path.stem
 
-    def _said(
-        self, path: Path, split: str, shifts: Sequence[int], given: Sequence[int]
-    ) -> dict[str, list[jsb.LogProbs]]:
+    def _said(self, path: Path, split: str, shifts: Sequence[int], given: Sequence[int]) -> dict[str, list[LogProbs]]:
         """By kind of mean, a distribution a cell of each piece; kept in --work, where it takes minutes."""
         # Torch is for those who train.
         import torch
@@ -159,14 +160,14 @@ class Evaluation:
         """`nottingham`: the human chords, counts, and --chords."""
         train, test = self._tunes()
         hmm = ChordHmm(train)
-        systems: dict[str, Callable[[nottingham.Tune], nottingham.Chords]] = {
+        systems: dict[str, Callable[[Tune], Chords]] = {
             HUMAN: lambda tune: tune.chords, "template": template, "counts, offline": hmm.offline, "counts, live": hmm.live,
         }  # fmt: skip
         if self.args.chords:
             systems |= self._systems(self._chord_model(self.args.chords), self.args.chords.stem)
         return {"nottingham": self._scored(systems, test)}
 
-    def _tunes(self) -> tuple[list[nottingham.Tune], list[nottingham.Tune]]:
+    def _tunes(self) -> tuple[list[Tune], list[Tune]]:
         folder = self.work / "nottingham"
         if not folder.exists():
             with tarfile.open(self.args.data / "nottingham.tar.xz") as archive:
@@ -182,14 +183,14 @@ class Evaluation:
 
         return Dressed(load_best(path)[0])
 
-    def _systems(self, model: Answering, name: str) -> dict[str, Callable[[nottingham.Tune], nottingham.Chords]]:
+    def _systems(self, model: Answering, name: str) -> dict[str, Callable[[Tune], Chords]]:
         return {
             f"{name}, {way}": lambda tune, live=live: answer(model, tune, live)  # type: ignore[misc]
             for way, live in (("offline", False), ("live", True))
         }
 
     def _scored(
-        self, systems: Mapping[str, Callable[[nottingham.Tune], nottingham.Chords]], tunes: Sequence[nottingham.Tune]
+        self, systems: Mapping[str, Callable[[Tune], Chords]], tunes: Sequence[Tune]
     ) -> dict[str, dict[str, float]]:
         return {
             name: nottingham.score(tunes, [own(tune) for tune in self.progress(tunes, name, len(tunes))]).row()
@@ -198,17 +199,20 @@ class Evaluation:
 
     def shipped(self) -> dict[str, Any]:
         """Rows beside those of the other stages, or `own melodies`."""
-        chords, voices = LoadedChords.open(), LoadedVoices.open()
+        try:
+            chords, voices = LoadedChords.open(self.args.models[0]), LoadedVoices.open(self.args.models[1])
+        except ModelError as error:
+            raise SystemExit(str(error)) from error
         found: dict[str, Any] = {"models": {chords.name: chords.sha256, voices.name: voices.sha256}}
         if self.args.midi:
             return {**found, "own melodies": self._own(chords, voices)}
         _, test = self._tunes()
-        model = ChordsSession.open(chords.name)
+        model = ChordsSession.open(self.args.models[0])
         found["nottingham"] = {
             **self._scored({HUMAN: lambda tune: tune.chords}, test),
             **self._scored(self._systems(model, "shipped"), test),
         }
-        found["satb"] = {**self._bach(), "shipped": self._set(VoicesSession.open(voices.name))}
+        found["satb"] = {**self._bach(), "shipped": self._set(VoicesSession.open(self.args.models[1]))}
         return found
 
     def _own(self, chords: LoadedChords, voices: LoadedVoices) -> dict[str, Any]:
@@ -237,6 +241,13 @@ def parsed() -> argparse.Namespace:
     add("--checkpoints", type=Path, nargs="+", default=[], help="four-voice checkpoints (.pt, .npz)")
     add("--chords", type=Path, help="a chord checkpoint (.pt) or model folder")
     add("--midi", type=Path, help="shipped: harmonize the .mid files below this folder instead")
+    add(
+        "--models",
+        nargs=2,
+        default=("chords", "voices"),
+        help="shipped: names or folders",
+        metavar=("CHORDS", "VOICES"),
+    )
     add("--work", type=Path, help="folder for what can be used again")
     add("--out", type=Path, help="JSON Lines file to add to (benchmarks/results/harmony.jsonl)")
     add("--markdown", type=Path, help="file for the tables (benchmarks/harmony.md)")

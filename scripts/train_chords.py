@@ -40,7 +40,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=float, default=default)
     for name in ("live", "hide_all", "deaf", "drop_word"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(Drawing(), name))
-    parser.add_argument("--human", type=float, default=6.0, help="weight of pieces whose chords a person wrote")
+    parser.add_argument("--weight", action="append", default=[], metavar="SOURCE=NUMBER", help="how often it is drawn")
     parser.add_argument("--valid-pieces", type=int, default=30, help="of each source")
     parser.add_argument("--batch", type=int, default=Drawing().batch)
     parser.add_argument("--smoothing", type=float, default=ChordsSettings(Path()).smoothing)
@@ -63,7 +63,9 @@ def main() -> None:
         pieces, aside = (list(load_chord_pieces(args.packed / f"{split}.npz")) for split in ("train", "valid"))
         spec = ChordsSpec(QUALITIES, styles_of(pieces), args.width, args.layers)
         fit = songs = Songs(pieces, spec)
-        shares = songs.shares(args.human)
+        shares = songs.shares(
+            {source: float(number) for source, _, number in (said.partition("=") for said in args.weight)}
+        )
         valid = held_out(aside, spec, args.valid_pieces)
     drawing = Drawing(args.batch, live=args.live, hide_all=args.hide_all, deaf=args.deaf, drop_word=args.drop_word)
     settings = ChordsSettings(

@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=Drawing().batch)
     parser.add_argument("--patience", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     reads, shares = [], []
@@ -58,7 +59,7 @@ def main() -> None:
     drawing = Drawing(batch=args.batch, hide=args.hide, joint=args.joint, soprano=(1 - args.joint) / 2)
     settings = VoicesSettings(
         args.out, args.minutes, args.muon_rate, args.adam_rate, args.weight_decay, args.dropout,
-        seed=args.seed, device=args.device, patience=args.patience, init=args.init,
+        seed=args.seed, threads=args.threads, device=args.device, patience=args.patience, init=args.init,
     )  # fmt: skip
     print(
         train(VoicesSpec(args.width, args.layers), settings, Windows(reads, drawing, args.seed, shares), valid)

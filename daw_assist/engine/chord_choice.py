@@ -9,33 +9,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
-from daw_assist.engine.chord_slots import bar_edges, cut_at, level_of, nearest_quality, slot_edges
-from daw_assist.errors import UsageError
-from daw_assist.music.bars import Bar, flatten
+from daw_assist.engine.chord_sheet import Sheet, clipped, sheet_of
+from daw_assist.engine.chord_slots import bar_edges
+from daw_assist.music.bars import Bar
 from daw_assist.music.chords import QUALITIES, Chord, ChordSpan
-from daw_assist.music.keys import Key, parse_key
-from daw_assist.music.melody_line import melody_of
 from daw_assist.music.time import Ticks
-from daw_assist.suggest.harmony import COMPLEXITIES, RHYTHMS, HarmonySettings
-from models_onnx.chords_inputs import Floats, Ints, melody_rows, place_rows, shifted
-from models_onnx.chords_spec import LIVE, OFFLINE, ChordsSpec
+from daw_assist.suggest.harmony import HarmonySettings
+from models_onnx.chords_inputs import (
+    Floats,
+    Ints,
+    moved_class,
+    moved_key,
+    shifted,
+    transposed,
+)
+from models_onnx.chords_spec import ChordsSpec
 
 ROUNDS: Final = 12
 SWEEPS: Final = 2
-LEAST_SHARE: Final = 0.08
+COOLING: Final = 0.6
+"""Temperature of the sweeps, as a share of that of the rounds: they mend, they do not invent."""
+TURNS: Final = (0, 3, 6, 9)
+"""Transpositions whose log-probabilities are averaged: the network has learnt, not built in, that keys are alike."""
+LEAST_SHARE: Final = 0.12
 """Chords less likely than this share of the likeliest are not drawn."""
-FOREIGN: Final = 1.0
-"""Nats that a pitch class outside the key asked for costs; a chord with two is not drawn."""
 LIVE_REACH: Final = 256
 """Slots that live mode looks back."""
-_BARRED: Final = -1e9
-
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class ChordModel(Protocol):
@@ -57,22 +60,6 @@ class ChordChoice:
     nats: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Sheet:
-    """The slots of a request. `known` classes, unknown where free; `allowed` (slots, classes) is added to the logits."""
-
-    edges: list[int]
-    melody: Floats
-    places: Ints
-    known: Ints
-    words: Ints
-    allowed: Floats
-
-    @property
-    def free(self) -> Ints:
-        return np.flatnonzero(self.known == self.allowed.shape[1])
-
-
 def choose_chords(
     bars: Sequence[Bar],
     settings: HarmonySettings,
@@ -90,8 +77,8 @@ def choose_chords(
     """
     if not bars:
         return ChordChoice((), 0.0)
-    given = _clipped(given, sum(bar.length for bar in bars))
-    sheet = _sheet_of(bars, settings, model.spec, given, live, heard_until)
+    given = clipped(given, sum(bar.length for bar in bars))
+    sheet = sheet_of(bars, settings, model.spec, given, live, heard_until)
     warmth = max(settings.temperature, 0.05)
     if live:
         chosen, nats = _choose_live(sheet, model, warmth, seed)
@@ -101,81 +88,7 @@ def choose_chords(
     return ChordChoice(_spans(sheet.edges, chords, given, bar_edges(bars)), nats)
 
 
-def _sheet_of(
-    bars: Sequence[Bar], settings: HarmonySettings, spec: ChordsSpec, given: Sequence[ChordSpan], live: bool,
-    heard_until: Ticks | None,
-) -> _Sheet:  # fmt: skip
-    edges = cut_at(slot_edges(bars, settings.rhythm), given)
-    notes = np.array([(note.onset, note.pitch, note.duration) for note in flatten(melody_of(bars))], np.int64).reshape(
-        -1, 3
-    )
-    key = parse_key(settings.key) if settings.key is not None else None
-    places = place_rows(np.array(edges), np.array(bar_edges(bars)))
-    heard = len(edges) - 1
-    if live and heard_until is not None:
-        notes = notes[notes[:, 0] < heard_until]
-        notes[:, 2] = np.minimum(notes[:, 2], heard_until - notes[:, 0])
-        # A slot of which half is heard is read as it is; what is heard of less would pass for a rest.
-        heard = sum(2 * heard_until >= start + end for start, end in pairwise(edges))
-    melody = melody_rows(notes, np.array(edges))
-    melody[heard:] = 0
-    known = np.full(len(edges) - 1, spec.unknown)
-    for span in given:
-        inside = [n for n, start in enumerate(edges[:-1]) if span.onset <= start < span.end]
-        known[inside] = spec.no_chord if span.chord is None else class_near(span.chord, spec)
-    allowed = np.tile(_allowed(settings, spec, key), (len(known), 1))
-    allowed[:, spec.no_chord] = _BARRED
-    _let_rest(allowed, melody, known, spec, live and key is None)
-    return _Sheet(edges, melody, places, known, _words(settings, spec, key, live), allowed)
-
-
-def _let_rest(allowed: Floats, melody: Floats, known: Ints, spec: ChordsSpec, waits: bool) -> None:
-    """Where there may be no chord: offline in slots before the melody begins; live such slots have none, unless a key or
-    a chord says what to play (a slot knows the melody before it only, so the first with melody is among them).
-    """
-    sounding = np.flatnonzero(melody[:, -2] > 0)
-    begins = int(sounding[0]) if len(sounding) else len(melody)
-    if not waits:
-        allowed[:begins, spec.no_chord] = 0
-        return
-    told = np.flatnonzero(known < spec.no_chord)
-    until = min(begins + 1, int(told[0]) if len(told) else len(melody))
-    allowed[:until] = _BARRED
-    allowed[:until, spec.no_chord] = 0
-
-
-def _allowed(settings: HarmonySettings, spec: ChordsSpec, key: Key | None) -> Floats:
-    """(classes,) nats added to each chord."""
-    if settings.complexity not in COMPLEXITIES:
-        raise UsageError(f"complexity {settings.complexity!r} is not one of {', '.join(COMPLEXITIES)}")
-    richest = COMPLEXITIES.index(settings.complexity)
-    found = np.zeros(spec.classes, np.float32)
-    for number in range(spec.no_chord):
-        root, quality = spec.chord_of(number) or (0, "")
-        if level_of(quality) > richest:
-            found[number] = _BARRED
-        elif key is not None:
-            foreign = len({(root + step) % 12 for step in QUALITIES[quality]} - key.pitch_classes)
-            found[number] = -FOREIGN * foreign if foreign < 2 else _BARRED
-    return found
-
-
-def _words(settings: HarmonySettings, spec: ChordsSpec, key: Key | None, live: bool) -> Ints:
-    if settings.style is not None and settings.style not in spec.styles:
-        there = ", ".join(spec.styles) or "none"
-        raise UsageError(f"style {settings.style!r} is not one the chord model knows: there are {there}")
-    tonic = 0 if key is None or key.mode not in ("major", "minor") else 1 + key.tonic + 12 * (key.mode == "minor")
-    style = spec.styles.index(settings.style) + 1 if settings.style is not None else 0
-    complexity, rhythm = COMPLEXITIES.index(settings.complexity), RHYTHMS.index(settings.rhythm)
-    return np.array([LIVE if live else OFFLINE, 1 + complexity, tonic, 1 + rhythm, style])
-
-
-def class_near(chord: Chord, spec: ChordsSpec) -> int:
-    """The model's class for a chord, of the nearest quality it has."""
-    return spec.class_of(chord.root, nearest_quality(chord.quality, spec.qualities))
-
-
-def _choose_offline(sheet: _Sheet, model: ChordModel, warmth: float, seed: int) -> tuple[Ints, float]:
+def _choose_offline(sheet: Sheet, model: ChordModel, warmth: float, seed: int) -> tuple[Ints, float]:
     random = np.random.default_rng(seed)
     unknown = model.spec.unknown
     chosen, free = sheet.known.copy(), sheet.free
@@ -193,7 +106,7 @@ def _choose_offline(sheet: _Sheet, model: ChordModel, warmth: float, seed: int) 
         if len(asked):
             hidden = chosen.copy()
             hidden[asked] = unknown
-            drawn, cost, _ = _draw(_logits(sheet, model, hidden), random, warmth)
+            drawn, cost, _ = _draw(_logits(sheet, model, hidden), random, warmth * COOLING)
             chosen[asked], nats[asked] = drawn[asked], cost[asked]
     return chosen, float(nats[free].mean()) if len(free) else 0.0
 
@@ -207,7 +120,7 @@ def _apart(slots: Ints, count: int) -> list[int]:
     return taken + [slot for slot in map(int, slots) if slot not in taken][: count - len(taken)]
 
 
-def _choose_live(sheet: _Sheet, model: ChordModel, warmth: float, seed: int) -> tuple[Ints, float]:
+def _choose_live(sheet: Sheet, model: ChordModel, warmth: float, seed: int) -> tuple[Ints, float]:
     spec, chosen = model.spec, sheet.known.copy()
     costs = []
     for slot in map(int, sheet.free):
@@ -215,20 +128,29 @@ def _choose_live(sheet: _Sheet, model: ChordModel, warmth: float, seed: int) -> 
         melody, places, known = shifted(sheet.melody[past], sheet.places[past], chosen[past], spec.unknown)
         if past.start:  # the first row of a window has a slot before it
             melody[0], known[0] = sheet.melody[past.start - 1], chosen[past.start - 1]
-        logits, _ = model.run(
-            melody[None], places[None], known[None], np.full((1, len(known)), spec.unknown), sheet.words[None]
-        )
-        random = np.random.default_rng((seed, slot))
-        drawn, cost, _ = _draw(logits[0, -1:] + sheet.allowed[slot], random, warmth)
+        logits = _heard_in_all_keys(model, melody, places, known, sheet.words)[-1:] + sheet.allowed[slot]
+        drawn, cost, _ = _draw(logits, np.random.default_rng((seed, slot)), warmth)
         chosen[slot] = drawn[0]
         costs.append(float(cost[0]))
     return chosen, float(np.mean(costs)) if costs else 0.0
 
 
-def _logits(sheet: _Sheet, model: ChordModel, known: Ints) -> Floats:
-    told = np.full((1, len(known)), model.spec.unknown)
-    logits, _ = model.run(sheet.melody[None], sheet.places[None], known[None], told, sheet.words[None])
-    found: Floats = logits[0] + sheet.allowed
+def _logits(sheet: Sheet, model: ChordModel, known: Ints) -> Floats:
+    return _heard_in_all_keys(model, sheet.melody, sheet.places, known, sheet.words) + sheet.allowed
+
+
+def _heard_in_all_keys(model: ChordModel, melody: Floats, places: Ints, known: Ints, words: Ints) -> Floats:
+    """Log-probabilities (slots, classes), the mean over `TURNS`, turned back."""
+    spec, count = model.spec, len(TURNS)
+    logits, _ = model.run(
+        np.stack([transposed(melody, by) for by in TURNS]), np.repeat(places[None], count, 0),
+        np.stack([moved_class(known, spec, by) for by in TURNS]), np.full((count, len(known)), spec.unknown),
+        np.stack([moved_key(words, by) for by in TURNS]),
+    )  # fmt: skip
+    logits = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+    for row, by in zip(logits, TURNS, strict=True):
+        row[:, : spec.no_chord] = np.roll(row[:, : spec.no_chord], -by * len(spec.qualities), 1)
+    found: Floats = logits.mean(0)
     return found
 
 
@@ -242,7 +164,7 @@ def _draw(logits: Floats, random: np.random.Generator, warmth: float) -> tuple[I
     return drawn, cost, -cost
 
 
-def _with_bass(sheet: _Sheet, model: ChordModel, chosen: Ints, live: bool) -> list[Chord | None]:
+def _with_bass(sheet: Sheet, model: ChordModel, chosen: Ints, live: bool) -> list[Chord | None]:
     """The chords of the classes, with the bass that the model finds likeliest among their notes."""
     spec = model.spec
     melody, places, known = sheet.melody, sheet.places, chosen
@@ -259,19 +181,6 @@ def _with_bass(sheet: _Sheet, model: ChordModel, chosen: Ints, live: bool) -> li
         step = max(QUALITIES[quality], key=lambda tone: fits[tone])
         chords.append(Chord(root, quality, (root + step) % 12 if step else None))
     return chords
-
-
-def _clipped(given: Sequence[ChordSpan], end: int) -> tuple[ChordSpan, ...]:
-    """Given spans that begin inside the bars, in order; UsageError where two sound at once."""
-    inside = sorted(
-        (span for span in given if 0 <= span.onset < end and span.duration > 0), key=lambda span: span.onset
-    )
-    for before, after in pairwise(inside):
-        if after.onset < before.end:
-            raise UsageError(
-                f"given chords overlap at tick {after.onset}: the one before lasts until {before.end}; shorten it"
-            )
-    return tuple(inside)
 
 
 def _spans(

@@ -35,6 +35,8 @@ FOUND_KEY: Final = 1.0
 """Of a tone outside the key that the line seems to be in: secondary dominants stay, sudden minor chords become rare."""
 UNSETTLED: Final = 2.5
 """Of a tone that is not of the tonic's triad (for the bass: not the tonic) under a line that ends on the tonic."""
+RARE: Final = 0.03
+"""A chance to move, or to stay, under which it is not considered."""
 FORBIDDEN: Final = 1e9
 ROOM: Final = (0, 9, 14, 21)
 """Semitones below a low soprano (above a high bass: in reverse) that alto, tenor and bass may use, whatever their range."""
@@ -124,14 +126,25 @@ def surprise(logits: np.ndarray[Any, Any]) -> Nats:
     return found
 
 
-def sample(nats: Nats, temperature: float, top_p: float, uniform: float) -> int:
-    """A symbol, its chance falling with its nats (which need not add up), from the likeliest that hold `top_p` together."""
+def sample(nats: Nats, held: int, temperature: float, top_p: float, moves: float, which: float) -> int:
+    """A symbol, its chance falling with its nats (which need not add up): first whether to move from the one that is `held`
+    (`UNKNOWN` at the beginning), then where to.
+
+    Whether to move is drawn with the model's own chances, but for those under `RARE`: a voice moves in a quarter of its 16ths
+    at most, and a nucleus or a low temperature would take most of that away. Where to go is drawn at the temperature from
+    the likeliest that hold `top_p` together. `moves` and `which` are uniform numbers.
+    """
     chances = np.exp(nats.min() - nats)
+    if held < len(chances):
+        going = 1 - float(chances[held] / chances.sum())
+        if going < RARE or (going <= 1 - RARE and moves >= going):
+            return held
+        chances[held] = 0.0
     order = (-chances).argsort(kind="stable")
     sums = chances[order].cumsum()
     kept = order[: int(sums.searchsorted(top_p * sums[-1])) + 1]
     sharp = (chances[kept] ** (1 / temperature)).cumsum()
-    return int(kept[min(int(sharp.searchsorted(uniform * sharp[-1], side="right")), len(kept) - 1)])
+    return int(kept[min(int(sharp.searchsorted(which * sharp[-1], side="right")), len(kept) - 1)])
 
 
 def strikes(

@@ -1,7 +1,7 @@
 """A line of chords as people type it, bar by bar: `C | Am F | C / / G7 | ?`.
 
 Bars stand between `|`; in a bar, chords stand between spaces and share its beats. `/` lets the chord before it go on,
-`?` (or `%`) leaves a place to whoever fills the line, `N.C.` is a place without a chord.
+`?` leaves a place to whoever fills the line, `N.C.` is a place without a chord. A bar of `%` is the bar before it again.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from daw_assist.music.chords import ChordSpan, chord_name, parse_chord
 from daw_assist.music.keys import Key
 from daw_assist.music.time import Ticks
 
-OPEN = ("?", "%")
+OPEN = "?"
 GOES_ON = "/"
+AGAIN = "%"
 
 
 class Written(NamedTuple):
@@ -39,9 +40,14 @@ def parse_chord_line(text: str, bars: Sequence[Bar]) -> tuple[Written, ...]:
         raise UsageError(f"chords are given for {len(typed)} bars, and there are {len(bars)}: leave some out")
     starts = accumulate((int(bar.length) for bar in bars), initial=0)
     found: list[Written | None] = []  # None: open
-    for number, (words, bar, start) in enumerate(zip(typed, bars, starts, strict=False), 1):
-        for word, (at, length) in _shares(words.split(), bar, number):
-            if word in OPEN:
+    words: list[str] = []
+    for number, (said, bar, start) in enumerate(zip(typed, bars, starts, strict=False), 1):
+        if said.split() != [AGAIN]:
+            words = said.split()
+        elif not words:
+            raise UsageError(f"chords, bar {number}: {AGAIN} is the bar before again, and there is none before it")
+        for word, (at, length) in _shares(words, bar, number):
+            if word == OPEN:
                 found.append(None)
             elif word != GOES_ON:
                 found.append(_named(word, number, start + at, length))
@@ -57,7 +63,7 @@ def chords_at(named: Iterable[tuple[Ticks, str]], end: Ticks) -> tuple[Written, 
     """Chords named at ticks, each until the next or `end`; a text that is no chord is passed over, `?` ends one."""
     found: list[tuple[Ticks, str]] = []
     for tick, text in sorted(named, key=lambda place: place[0]):
-        if tick < end and (text in OPEN or _is_chord(text)):
+        if tick < end and (text == OPEN or _is_chord(text)):
             if found and found[-1][0] == tick:
                 found.pop()
             found.append((tick, text))
@@ -65,7 +71,7 @@ def chords_at(named: Iterable[tuple[Ticks, str]], end: Ticks) -> tuple[Written, 
     return tuple(
         Written(ChordSpan(tick, Ticks(stop - tick), parse_chord(text)), text)
         for (tick, text), stop in zip(found, ends, strict=False)
-        if text not in OPEN
+        if text != OPEN
     )
 
 
@@ -86,14 +92,14 @@ def _shown(spans: Sequence[ChordSpan], bar: Bar, start: int, key: Key | None) ->
         held = [span for span in own if span.onset < here < span.end]
         # A bar begins with a name, so that it can be read alone.
         first = new or (held if here == start else [])
-        words.append(chord_name(first[0].chord, key) if first else GOES_ON if held else OPEN[0])
+        words.append(chord_name(first[0].chord, key) if first else GOES_ON if held else OPEN)
         here += beat
     return _shortest(words)
 
 
 def _shortest(words: list[str]) -> str:
     """Without the strokes that say nothing: one chord fills a bar, two share it in halves."""
-    if set(words[1:]) <= {GOES_ON} or set(words) == {"?"}:
+    if set(words[1:]) <= {GOES_ON} or set(words) == {OPEN}:
         return words[0]
     half = len(words) // 2
     if len(words) % 2 == 0 and set(words[1:half] + words[half + 1 :]) <= {GOES_ON}:

@@ -19,7 +19,7 @@ def tables_of(record: Mapping[str, Any]) -> list[Table]:
     """One for each kind of figure in the record."""
     found: list[Table] = []
     if "nottingham" in record:
-        found.append(chords_table(record["nottingham"], "chords under 103 Nottingham test tunes"))
+        found.append(chords_table(record["nottingham"], "chords under Nottingham test tunes"))
     if "jsb" in record:
         found += jsb_tables(record["jsb"])
     if "satb" in record:

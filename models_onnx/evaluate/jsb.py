@@ -3,8 +3,8 @@
 A cell is one voice at one 16th; it holds one of `SYMBOLS` symbols, MIDI 36..81 or a rest; a held note is its pitch again.
 A model says how likely each symbol is, given only cells that are earlier (of earlier steps, and of its own step those
 that it decided before); all cells of a piece count, those of the first step too. Chord labels worked out from cells that
-are yet to come would be an oracle, and none are used. Natural logarithm. The split is the canonical one (229, 76 and 77
-chorales of Jsb16thSeparated.json, Boulanger-Lewandowski et al. 2012, on 16ths by Huang et al. 2017).
+are yet to come would be an oracle, and none are used. Natural logarithm. The split is the canonical one (229, 76 and
+77 chorales of Jsb16thSeparated.json, czhuang/JSB-Chorales-dataset).
 
 `note_micro`, the mean over cells, is what Music Transformer and Coconet call note-wise; `note_macro` takes the mean of
 each piece first; `frame` is the sum over the voices. Change cells are those that differ from the step before (and the

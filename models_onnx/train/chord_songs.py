@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import sqrt
@@ -31,6 +31,8 @@ RHYTHM_SHARES = (0.3, 0.45, 0.25)
 """How often a piece is drawn by the beat, the half bar, the bar."""
 PLAIN = 0.2
 """Share of pieces drawn with all chords as triads, which teaches what the word for triads means."""
+PLAIN_LABELLED = 0.4
+"""The same where nobody wrote the chords: the labeller is surer of triads than of sevenths."""
 VALID_SLOTS = 160
 """Of a held-out piece as many slots are validated on."""
 
@@ -130,16 +132,16 @@ def held_out(pieces: Sequence[ChordPiece], spec: ChordsSpec, each: int) -> list[
     return found
 
 
-def shares_of(pieces: Sequence[ChordPiece], human: float) -> list[float]:
-    """How often each is drawn: sources by the root of their length, those with a person's chords `human` times as often;
-    inside a source by length.
+def shares_of(pieces: Sequence[ChordPiece], weights: Mapping[str, float]) -> list[float]:
+    """How often each is drawn: sources by the root of their length, times their weight (1 if not told); inside a source
+    by length.
     """
     lengths = [sum(bar.length for bar in piece.bars) for piece in pieces]
     whole: Counter[str] = Counter()
     for piece, length in zip(pieces, lengths, strict=True):
         whole[piece.source] += length
     return [
-        length / sqrt(whole[piece.source]) * (human if piece.labels == HUMAN else 1.0)
+        length / sqrt(whole[piece.source]) * weights.get(piece.source, 1.0)
         for piece, length in zip(pieces, lengths, strict=True)
     ]
 
@@ -168,7 +170,10 @@ class Songs(Sequence[SlotPiece]):
             self._made[index] = of_song(self._pieces[piece], rhythm, self._spec, plain)
         return self._made[index]
 
-    def shares(self, human: float) -> list[float]:
+    def shares(self, weights: Mapping[str, float]) -> list[float]:
         """Of `shares_of`, for each way its part."""
-        ways = [rhythm * kind for rhythm in RHYTHM_SHARES for kind in (1 - PLAIN, PLAIN)]
-        return [share * way for share in shares_of(self._pieces, human) for way in ways]
+        found = []
+        for piece, share in zip(self._pieces, shares_of(self._pieces, weights), strict=True):
+            plain = PLAIN if piece.labels == HUMAN else PLAIN_LABELLED
+            found += [share * rhythm * kind for rhythm in RHYTHM_SHARES for kind in (1 - plain, plain)]
+        return found

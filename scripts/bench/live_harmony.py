@@ -8,7 +8,8 @@ two frames of the JACK server: that of a chord's note as it came back, and that 
 slot. It thus includes our input (stamped by period), the threads, and our output (the start of the next period).
 
 Every `--loop-bars` bars the DAW jumps back to its first bar (a song position): what sounds ends there and the chords begin
-anew, so slots that begin within `EXCUSED_MS` after a jump may be empty; they are counted on their own.
+anew on the next beat that an answer reaches, so slots within `EXCUSED_MS` after a jump may be empty, and are counted on
+their own; a chord that comes in there is measured against its beat.
 
 Verdict of a case: every chord's note lay within one JACK period + 3 ms of its slot, every slot from the second bar on
 had a chord, none was dropped, nothing hangs. The last line on stdout is the JSON object that `--out` appends.
@@ -107,7 +108,11 @@ def perform(jack: JackRig, folder: Path, bpm: float, args: argparse.Namespace) -
 def judged(
     heard: Sequence[Timed], run: Run, places: Sequence[int], jumps: Sequence[int], rate: int, stopped: int
 ) -> dict[str, Any]:
-    """Each note beside the slot that is nearest to it."""
+    """Each note beside the slot (after a jump also the beat) that is nearest to it."""
+    soon = round(EXCUSED_MS / 1e3 * rate / run.interval)
+    entries = {bar * BAR + tick for bar in jumps for tick in range(0, soon, int(METRE.beat_ticks))}
+    required = [tick for tick in places if all(not 0 <= tick - bar * BAR < soon for bar in jumps)]
+    places = sorted({*places, *entries})
     late: dict[int, list[float]] = {tick: [] for tick in places}
     first = run.frame(places[0]) - rate * 0.02
     at = 0
@@ -116,16 +121,20 @@ def judged(
             while at + 1 < len(places) and abs(run.frame(places[at + 1]) - frame) <= abs(run.frame(places[at]) - frame):
                 at += 1
             late[places[at]].append((frame - run.frame(places[at])) * 1e3 / rate)
-    excused = [t for t in places if any(0 <= (t - bar * BAR) * run.interval * 1e3 / rate < EXCUSED_MS for bar in jumps)]
-    empty = [tick for tick in places if not late[tick]]
+    empty = [tick for tick in required if not late[tick]]
     return {
-        "slots": len(places), "offsets": [ms for tick in places for ms in late[tick]],
+        "slots": len(required), "offsets": [ms for tick in places for ms in late[tick]],
         "chord_first_ms": [late[tick][0] for tick in places if late[tick]],
-        "empty": len(set(empty) - set(excused)), "empty_at": sorted(set(empty) - set(excused))[:8],
-        "jumps": len(jumps), "empty_after_jumps": len(set(empty) & set(excused)),
+        "empty": len(empty), "empty_at": empty[:8], "jumps": len(jumps),
+        "back_after_jump_ms": [round((tick % BAR) * run.interval * 1e3 / rate) for tick in _back(late, jumps)],
         "hanging": len(hanging(heard)),
         "after_stop": len([1 for frame, *_ in note_ons(heard) if frame > stopped + rate // 2]),
     }  # fmt: skip
+
+
+def _back(late: dict[int, list[float]], jumps: Sequence[int]) -> list[int]:
+    """The first tick after each jump at which a chord was struck."""
+    return [next((tick for tick in sorted(late) if tick >= bar * BAR and late[tick]), -1) for bar in jumps]
 
 
 def told(state: dict[str, Any]) -> dict[str, Any]:

@@ -185,4 +185,6 @@ def test_songs_come_in_every_rhythm() -> None:
     assert [len(piece) for piece in songs[:]] == [12, 12, 6, 6, 3, 3]
     assert [piece.words for piece in songs[:]] == [(level, 1, n, 1) for n in (1, 2, 3) for level in (3, 1)]
     assert spec.class_of(7, "7") in songs[2].chords and spec.class_of(7, "7") not in songs[3].chords
-    assert sum(songs.shares(1.0)) > 0
+    alone, twice = songs.shares({}), songs.shares({"openewld": 2.0})
+    assert len(alone) == len(songs)
+    assert twice == pytest.approx([2 * share for share in alone])

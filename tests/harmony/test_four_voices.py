@@ -266,11 +266,30 @@ def test_a_voice_always_has_an_octave_of_room(voice: int, given_voice: int, pitc
     assert (bounds(voice, given_voice, pitch, floor) == 0).sum() >= 12
 
 
-@given(st.floats(0, 0.999999), st.floats(0.05, 2), st.floats(0.1, 1))
-def test_a_sample_is_never_what_is_forbidden(uniform: float, temperature: float, top_p: float) -> None:
+@given(
+    st.sampled_from((3, 5, UNKNOWN)),
+    st.floats(0, 0.999999),
+    st.floats(0, 0.999999),
+    st.floats(0.05, 2),
+    st.floats(0.1, 1),
+)
+def test_a_sample_is_never_what_is_forbidden(
+    held: int, moves: float, which: float, temperature: float, top_p: float
+) -> None:
     nats = np.full(SYMBOLS, 1e9)
     nats[[3, 9]] = 40.0, 41.0
-    assert sample(nats, temperature, top_p, uniform) in (3, 9)
+    assert sample(nats, held, temperature, top_p, moves, which) in (3, 9)
+
+
+def test_a_voice_moves_as_often_as_the_model_says_at_any_temperature_but_hardly_ever_is_never() -> None:
+    nats = np.full(SYMBOLS, 50.0)
+    nats[[3, 9, 11]] = -np.log([0.9, 0.08, 0.02])
+    grid = (np.arange(200) + 0.5) / 200
+    moved = [sample(nats, 3, 0.3, 0.9, moves, 0.5) for moves in grid]
+    assert sum(symbol != 3 for symbol in moved) == 20
+    assert set(moved) == {3, 9}
+    nats[3] = -np.log(0.99 * 50)
+    assert {sample(nats, 3, 1.0, 1.0, moves, 0.5) for moves in grid} == {3}
 
 
 def test_a_kept_pitch_is_struck_with_the_given_note_but_a_suspension_is_tied() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ def log_probs(
 
 def each_pooled(
     network: VoicesNetwork,
-    pieces: Sequence[Grid],
+    pieces: Iterable[Grid],
     pools: Sequence[str],
     shifts: Sequence[int] = TRANSPOSITIONS,
     given: Sequence[int] = (0,) * VOICES,
