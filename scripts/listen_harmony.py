@@ -153,7 +153,7 @@ def bars_of(piece: Piece, voice: int, count: int) -> tuple[Bar, ...]:
 
 PIECES = (
     Wanted("Lead sheet in 4/4, chords over the whole tune", "chords", "openewld:0", HarmonySettings(seed=1)),
-    Wanted("Lead sheet, live: each chord before its half bar was heard", "chords", "openewld:2", HarmonySettings(seed=1), live=True),
+    Wanted("Lead sheet, live: each chord before its half bar", "chords", "openewld:2", HarmonySettings(seed=1), live=True),
     Wanted("Hymn, chords on each beat", "chords", "open-hymnal:1", HarmonySettings(seed=1, rhythm="beat", complexity="triads")),
     Wanted("Greensleeves, a chord a half bar", "ours", "", HarmonySettings(seed=1)),
     Wanted("Hymn, four voices under its soprano", "voices", "2", HarmonySettings(seed=1)),
@@ -176,8 +176,8 @@ def main() -> None:
     head, _, old = before.partition(HEADING)
     remarks = dict(re.findall(r"^## (.*?)\n.*?^Read: (.*?)(?=\n\n|\Z)", old, re.MULTILINE | re.DOTALL))
     told = [
-        f"{HEADING}\n\n`scripts/listen_harmony.py`, models {chord_model.name} and {voices_model.name} as they ship, seed 1, the best of three "
-        "candidates. Pieces of the\ntest splits. Columns are beats; a dot: nothing new begins. Remarks are from reading the notes."
+        f"{HEADING}\n\n`scripts/listen_harmony.py`, models {chord_model.name} and {voices_model.name} as they ship, "
+        "seed 1, the best of three candidates. Pieces of the\ntest splits. Columns are beats; a dot: nothing new begins. Remarks are from reading the notes."
     ]
     for wanted in PIECES:
         title, text = wanted.title, ""

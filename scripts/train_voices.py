@@ -61,9 +61,7 @@ def main() -> None:
         args.out, args.minutes, args.muon_rate, args.adam_rate, args.weight_decay, args.dropout,
         seed=args.seed, threads=args.threads, device=args.device, patience=args.patience, init=args.init,
     )  # fmt: skip
-    print(
-        train(VoicesSpec(args.width, args.layers), settings, Windows(reads, drawing, args.seed, shares), valid)
-    )
+    print(train(VoicesSpec(args.width, args.layers), settings, Windows(reads, drawing, args.seed, shares), valid))
 
 
 if __name__ == "__main__":

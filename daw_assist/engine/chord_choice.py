@@ -7,6 +7,7 @@ and the slot alone, so a prediction that is made again with more heard only chan
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -15,8 +16,9 @@ import numpy as np
 
 from daw_assist.engine.chord_sheet import Sheet, clipped, sheet_of
 from daw_assist.engine.chord_slots import bar_edges
-from daw_assist.music.bars import Bar
+from daw_assist.music.bars import Bar, flatten
 from daw_assist.music.chords import QUALITIES, Chord, ChordSpan
+from daw_assist.music.melody_line import melody_of
 from daw_assist.music.time import Ticks
 from daw_assist.suggest.harmony import HarmonySettings
 from models_onnx.chords_inputs import (
@@ -85,6 +87,8 @@ def choose_chords(
     else:
         chosen, nats = _choose_offline(sheet, model, warmth, seed)
     chords = _with_bass(sheet, model, chosen, live)
+    if not live:
+        _hold_the_end(chords, sheet, bars)
     return ChordChoice(_spans(sheet.edges, chords, given, bar_edges(bars)), nats)
 
 
@@ -109,6 +113,20 @@ def _choose_offline(sheet: Sheet, model: ChordModel, warmth: float, seed: int) -
             drawn, cost, _ = _draw(_logits(sheet, model, hidden), random, warmth * COOLING)
             chosen[asked], nats[asked] = drawn[asked], cost[asked]
     return chosen, float(nats[free].mean()) if len(free) else 0.0
+
+
+def _hold_the_end(chords: list[Chord | None], sheet: Sheet, bars: Sequence[Bar]) -> None:
+    """Under the last note and after it no chord changes, but for given ones, and it stands on its root: there the piece rests."""
+    last = max((note.onset for note in flatten(melody_of(bars))), default=None)
+    if last is None:
+        return
+    free, slot = set(sheet.free.tolist()), bisect_right(sheet.edges, last) - 1
+    held = chords[slot]
+    if slot in free and held is not None:
+        held = Chord(held.root, held.quality)
+    for later in range(slot, len(chords)):
+        if later in free:
+            chords[later] = held
 
 
 def _apart(slots: Ints, count: int) -> list[int]:

@@ -19,11 +19,12 @@ _CORE: Final = (0, 3, 4, 7)
 
 
 def chord_faults(spans: Sequence[ChordSpan], melody: Sequence[Bar], key: Key | None = None) -> tuple[str, ...]:
-    """Spans, in order, and melody count from the same bar line; `key` only spells the chords.
+    """Spans, in order, and melody count from the same bar line; `key`, if known, spells the chords.
 
     A melody note that lasts a beat or more and begins on a beat clashes if it is no note of its chord and lies a
     semitone above the root, third or fifth. A bar half full of melody and without a chord is told too, unless the
-    melody begins in it (an upbeat); so is one chord for `SINGLE_CHORD_BARS` bars.
+    melody begins in it (an upbeat); so is one chord for `SINGLE_CHORD_BARS` bars, and a tune that ends on the tonic with
+    another chord under it.
     """
     starts = accumulate((int(bar.length) for bar in melody), initial=0)
     onsets, ends = [span.onset for span in spans], [span.end for span in spans]
@@ -38,6 +39,10 @@ def chord_faults(spans: Sequence[ChordSpan], melody: Sequence[Bar], key: Key | N
     named = {span.chord for span in spans if span.chord is not None}
     if len(named) == 1 and len(melody) >= SINGLE_CHORD_BARS and begun:
         found.append(f"one chord for {len(melody)} bars")
+    end = next((span.chord for span in reversed(spans) if span.chord is not None), None)
+    tune = next((bar.notes for bar in reversed(melody) if bar.notes), ())
+    if key is not None and end is not None and tune and tune[-1].pitch % 12 == key.tonic != end.root:
+        found.append(f"it ends on {chord_name(end, key)} where the tune ends on the tonic")
     return tuple(found)
 
 

@@ -263,3 +263,12 @@ def test_a_model_of_another_spec_is_refused(model: ChordsSession, tmp_path: Path
     (folder / "manifest.json").write_text(json.dumps(told))
     with pytest.raises(ModelError, match="another shape"):
         ChordsSession.open(str(folder))
+
+
+def test_under_the_last_note_no_chord_changes_offline(model: ChordsSession) -> None:
+    four = parse_metre("4/4")
+    tune = bars_of(TUNE)
+    bars = (*tune, Bar(four, (Note(Ticks(0), Part.LEAD, 60, Ticks(96), 80),)), Bar(four))
+    found = choose_chords(bars, replace(SETTINGS, rhythm="beat", temperature=2.0), model, seed=4).spans
+    start = sum(bar.length for bar in tune)
+    assert len({span.chord for span in found if span.onset >= start}) == 1

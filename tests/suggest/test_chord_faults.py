@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from daw_assist.music.bars import Bar
-from daw_assist.music.chords import ChordSpan, parse_chord
+from daw_assist.music.chords import Chord, ChordSpan, parse_chord
+from daw_assist.music.keys import Key
 from daw_assist.music.metre import Metre
 from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
@@ -90,3 +91,9 @@ def test_a_style_that_the_model_did_not_learn_is_told_with_those_that_it_did() -
     assert (
         fault_of_style("folk", (), "chords") == "model chords has no style 'folk': it knows none: leave the style out"
     )
+
+
+def test_a_tune_that_ends_on_the_tonic_over_another_chord_is_told() -> None:
+    bars = (Bar(Metre(), (Note(Ticks(0), Part.LEAD, 60, Ticks(96), 80),)),)
+    over = {root: chord_faults((ChordSpan(Ticks(0), Ticks(96), Chord(root)),), bars, Key(0)) for root in (0, 5)}
+    assert over == {0: (), 5: ("it ends on F where the tune ends on the tonic",)}
