@@ -177,7 +177,8 @@ def main() -> None:
     remarks = dict(re.findall(r"^## (.*?)\n.*?^Read: (.*?)(?=\n\n|\Z)", old, re.MULTILINE | re.DOTALL))
     told = [
         f"{HEADING}\n\n`scripts/listen_harmony.py`, models {chord_model.name} and {voices_model.name} as they ship, "
-        "seed 1, the best of three candidates. Pieces of the\ntest splits. Columns are beats; a dot: nothing new begins. Remarks are from reading the notes."
+        "seed 1, the best of three candidates. Pieces of the\ntest splits. Columns are beats; a dot: nothing new begins. "
+        "Remarks are from reading the notes."
     ]
     for wanted in PIECES:
         title, text = wanted.title, ""

@@ -192,7 +192,7 @@ def test_two_folders_are_one_source_with_both_hashes_and_reasons_name_no_path(tm
 
 
 def test_a_stopped_run_leaves_no_half_output_and_goes_on(tmp_path: Path) -> None:
-    for i in range(60):
+    for i in range(400):
         write(tmp_path / "mine" / f"{i}.mid", i)
     out = tmp_path / "out"
     command = [sys.executable, str(ROOT / "scripts" / "prepare_corpora.py"), "--midi", str(tmp_path / "mine")]
