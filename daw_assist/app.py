@@ -105,18 +105,19 @@ def run_harmonize(args: argparse.Namespace, settings: HarmonySettings) -> int:
     from daw_assist.harmonize import LoadedChords, LoadedVoices
     from daw_assist.harmonize_file import chords_file, satb_file, told_lines
 
-    if args.kind == "satb":
-        told = satb_file(
-            args.source, args.out, settings,
-            lambda: LoadedVoices.open(args.model or "voices", args.provider, args.threads),
-            melody=args.melody, live=args.live,
-        )  # fmt: skip
-    else:
-        told = chords_file(
-            args.source, args.out, settings,
-            lambda: LoadedChords.open(args.model or "chords", args.provider, args.threads),
-            melody=args.melody, chords=args.chords, live=args.live,
-        )  # fmt: skip
+    with _waiting("harmonizing"):
+        if args.kind == "satb":
+            told = satb_file(
+                args.source, args.out, settings,
+                lambda: LoadedVoices.open(args.model or "voices", args.provider, args.threads),
+                melody=args.melody, live=args.live,
+            )  # fmt: skip
+        else:
+            told = chords_file(
+                args.source, args.out, settings,
+                lambda: LoadedChords.open(args.model or "chords", args.provider, args.threads),
+                melody=args.melody, chords=args.chords, live=args.live,
+            )  # fmt: skip
     if args.json:
         print(json.dumps(told))
         return 0
@@ -133,6 +134,17 @@ def _loader(args: argparse.Namespace) -> Callable[[], LoadedModel]:
         return LoadedModel(args.model, args.provider, args.threads)
 
     return load
+
+
+@contextmanager
+def _waiting(what: str) -> Iterator[None]:
+    """Something that turns on stderr; nothing where there is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield
 
 
 @contextmanager

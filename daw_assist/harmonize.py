@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Final
 
-from daw_assist.engine.chord_choice import ChordModel, choose_chords
+from daw_assist.engine.chord_choice import ChordChoice, ChordModel, choose_chords
 from daw_assist.engine.four_voices import VoiceLine, VoicesChoice, VoicesModel, rank_voices
 from daw_assist.errors import ModelError
 from daw_assist.music.bars import Bar, flatten
@@ -28,6 +29,9 @@ from models_onnx.chords_session import ChordsSession
 from models_onnx.harmony_files import find_harmony
 from models_onnx.voices_session import VoicesSession
 
+SEED_STEP: Final = 1009
+WINDOW_BARS: Final = 64
+AROUND_BARS: Final = 8
 TRIES: Final = 2
 """Seeds tried for each candidate that was asked for, so that two of them are not the same."""
 
@@ -93,13 +97,13 @@ def chords_under(
     """Chords under the melody and the notes that play them, best first; the same seed gives the same notes.
 
     As many as `settings.candidates`, or fewer where the model finds no more that differ. `given` chords are in all of
-    them as they are. `live`: each chord is chosen from what came before it.
+    them as they are. `live`: each chord is chosen from what came before it, and the candidates stand in the order of seeds.
     """
     key = key_of(melody, settings)
 
     def make(seed: int) -> Made:
         clock = [time.perf_counter()]
-        choice = choose_chords(melody, settings, model, given=given, live=live, seed=seed)
+        choice = _choose(melody, settings, model, given, live, seed)
         clock.append(time.perf_counter())
         bars = play_chords(choice.spans, melody, replace(settings, seed=seed))
         clock.append(time.perf_counter())
@@ -112,7 +116,8 @@ def chords_under(
         different.setdefault(changes(made.harmony.chords), made)
         if len(different) == settings.candidates:
             break
-    return tuple(sorted(different.values(), key=_rank))
+    # Live nobody can rank: the whole melody is not there yet.
+    return tuple(different.values()) if live else tuple(sorted(different.values(), key=_rank))
 
 
 def voices_around(
@@ -138,6 +143,42 @@ def voices_around(
         return Made(harmony, spent, choice.lines)
 
     return tuple(named(choice) for choice in found)
+
+
+def _choose(
+    melody: Sequence[Bar],
+    settings: HarmonySettings,
+    model: ChordModel,
+    given: Sequence[ChordSpan],
+    live: bool,
+    seed: int,
+) -> ChordChoice:
+    """`choose_chords`, of a long piece `WINDOW_BARS` at a time: its cost grows with the square of what is read at once.
+
+    Each window reads `AROUND_BARS` before it, whose chords are given by then, and as many after it, whose are thrown away.
+    """
+    if live or len(melody) <= WINDOW_BARS + AROUND_BARS:
+        return choose_chords(melody, settings, model, given=given, live=live, seed=seed)
+    lines = list(accumulate((int(bar.length) for bar in melody), initial=0))
+    found: list[ChordSpan] = []
+    nats = []
+    for first in range(0, len(melody), WINDOW_BARS):
+        low, last = max(0, first - AROUND_BARS), min(len(melody), first + WINDOW_BARS)
+        high = min(len(melody), last + AROUND_BARS)
+        known = [span for span in found if span.onset >= lines[low]]
+        end = known[-1].end if known else lines[first]
+        known += [span for span in given if end <= span.onset < lines[high]]
+        here = choose_chords(
+            melody[low:high], settings, model, given=[_moved(span, -lines[low]) for span in known], seed=seed + first
+        )
+        begun = found[-1].end if found else 0
+        found += [span for span in (_moved(one, lines[low]) for one in here.spans) if begun <= span.onset < lines[last]]
+        nats.append(here.nats)
+    return ChordChoice(tuple(found), sum(nats) / len(nats))
+
+
+def _moved(span: ChordSpan, by: int) -> ChordSpan:
+    return replace(span, onset=Ticks(span.onset + by))
 
 
 def key_of(melody: Sequence[Bar], settings: HarmonySettings) -> Key | None:
@@ -169,9 +210,10 @@ def _rank(made: Made) -> tuple[int, float, int]:
     return len(made.harmony.faults), made.harmony.nats, made.harmony.seed
 
 
-def _seeds(settings: HarmonySettings) -> range:
+def _seeds(settings: HarmonySettings) -> list[int]:
+    """The first is that of the settings; neighbouring settings share none."""
     tries = settings.candidates * TRIES if settings.candidates > 1 else 1
-    return range(settings.seed, settings.seed + tries)
+    return [settings.seed + SEED_STEP * n for n in range(tries)]
 
 
 def _spent(clock: Sequence[float], *stations: str) -> dict[str, float]:

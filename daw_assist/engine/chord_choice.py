@@ -8,7 +8,7 @@ and the slot alone, so a prediction that is made again with more heard only chan
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -16,8 +16,11 @@ import numpy as np
 
 from daw_assist.engine.chord_sheet import Sheet, clipped, sheet_of
 from daw_assist.engine.chord_slots import bar_edges
+from daw_assist.engine.generate import Stale
 from daw_assist.music.bars import Bar, flatten
 from daw_assist.music.chords import QUALITIES, Chord, ChordSpan
+from daw_assist.music.key_finding import find_key
+from daw_assist.music.keys import parse_key
 from daw_assist.music.melody_line import melody_of
 from daw_assist.music.time import Ticks
 from daw_assist.suggest.harmony import HarmonySettings
@@ -39,6 +42,7 @@ TURNS: Final = (0, 3, 6, 9)
 """Transpositions whose log-probabilities are averaged: the network has learnt, not built in, that keys are alike."""
 LEAST_SHARE: Final = 0.12
 """Chords less likely than this share of the likeliest are not drawn."""
+AWAY: Final = 3.0
 LIVE_REACH: Final = 256
 """Slots that live mode looks back."""
 
@@ -52,6 +56,23 @@ class ChordModel(Protocol):
     def run(self, melody: Floats, places: Ints, known: Ints, told: Ints, words: Ints) -> tuple[Floats, Floats]:
         """Logits (batch, slots, classes) and of the bass above the root (batch, slots, 12); see `train.chords.network`."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Stoppable:
+    """A model that gives up when it is told to."""
+
+    model: ChordModel
+    should_stop: Callable[[], bool]
+
+    @property
+    def spec(self) -> ChordsSpec:
+        return self.model.spec
+
+    def run(self, melody: Floats, places: Ints, known: Ints, told: Ints, words: Ints) -> tuple[Floats, Floats]:
+        if self.should_stop():
+            raise Stale
+        return self.model.run(melody, places, known, told, words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +92,21 @@ def choose_chords(
     live: bool = False,
     heard_until: Ticks | None = None,
     seed: int = 0,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> ChordChoice:
     """Chords under the bars' melody; `given` ones (ticks from the first bar line) come out as they are.
 
     `live`: no chord knows melody of its own slot or later; with `heard_until` (ticks), nothing after it either, and chords
-    that have sounded are `given`. The same seed gives the same chords. Errors: UsageError for settings that cannot be.
+    that have sounded are `given`. The same seed gives the same chords. Errors: UsageError for settings that cannot be;
+    `Stale` once `should_stop()`, which is asked before each run of the model.
     """
     if not bars:
         return ChordChoice((), 0.0)
     given = clipped(given, sum(bar.length for bar in bars))
     sheet = sheet_of(bars, settings, model.spec, given, live, heard_until)
-    warmth = max(settings.temperature, 0.05)
+    if not live:
+        _draw_home(sheet, bars, settings, model.spec)
+    model, warmth = _Stoppable(model, should_stop), max(settings.temperature, 0.05)
     if live:
         chosen, nats = _choose_live(sheet, model, warmth, seed)
     else:
@@ -113,6 +138,18 @@ def _choose_offline(sheet: Sheet, model: ChordModel, warmth: float, seed: int) -
             drawn, cost, _ = _draw(_logits(sheet, model, hidden), random, warmth * COOLING)
             chosen[asked], nats[asked] = drawn[asked], cost[asked]
     return chosen, float(nats[free].mean()) if len(free) else 0.0
+
+
+def _draw_home(sheet: Sheet, bars: Sequence[Bar], settings: HarmonySettings, spec: ChordsSpec) -> None:
+    """Under a last note that is the tonic (asked for, or found), chords on other roots cost `AWAY` nats."""
+    tune = flatten(melody_of(bars))
+    key = parse_key(settings.key) if settings.key is not None else find_key(tune)
+    if key is None or not tune or tune[-1].pitch % 12 != key.tonic:
+        return
+    home = np.array(
+        [(spec.chord_of(number) or (key.tonic,))[0] == key.tonic for number in range(sheet.allowed.shape[1])]
+    )
+    sheet.allowed[bisect_right(sheet.edges, tune[-1].onset) - 1 :, ~home] -= AWAY
 
 
 def _hold_the_end(chords: list[Chord | None], sheet: Sheet, bars: Sequence[Bar]) -> None:

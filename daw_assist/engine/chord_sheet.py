@@ -89,13 +89,13 @@ def sheet_of(
 def _may_rest(melody: Floats, known: Ints, spec: ChordsSpec, key: Key | None, live: bool) -> tuple[int, bool]:
     """(slots at the beginning that may be without a chord, whether they must be).
 
-    Offline those before the melody begins may. Live a slot knows the melody before it only, so the first with melody is
+    Offline those before the melody begins must. Live a slot knows the melody before it only, so the first with melody is
     among them, and they must: nothing says yet in which key; but with a key, or after a chord that is given, none may.
     """
     sounding = np.flatnonzero(melody[:, -2] > 0)
     begins = int(sounding[0]) if len(sounding) else len(melody)
     if not live:
-        return begins, False
+        return begins, True
     told = np.flatnonzero(known < spec.no_chord)
     return (0 if key is not None else min(begins + 1, int(told[0]) if len(told) else len(melody))), True
 

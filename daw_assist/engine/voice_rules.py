@@ -33,7 +33,7 @@ ASKED_KEY: Final = 2.0
 """Of a tone outside the key that the composer named."""
 FOUND_KEY: Final = 1.0
 """Of a tone outside the key that the line seems to be in: secondary dominants stay, sudden minor chords become rare."""
-UNSETTLED: Final = 2.5
+UNSETTLED: Final = 4.0
 """Of a tone that is not of the tonic's triad (for the bass: not the tonic) under a line that ends on the tonic."""
 RARE: Final = 0.03
 """A chance to move, or to stay, under which it is not considered."""

@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,7 +113,7 @@ class Chords:
         self._open = (name, provider, threads)
         self._loaded: LoadedChords | None = None
 
-    def answer(self, request: Harmonize) -> Harmonized:
+    def answer(self, request: Harmonize, should_stop: Callable[[], bool] = lambda: False) -> Harmonized:
         """Errors: `ModelError` where the model is missing or not one of ours, `UsageError` for a style it does not know."""
         # Here, because a worker that is never asked for chords starts sooner without them.
         from daw_assist.engine.chord_choice import choose_chords
@@ -127,7 +127,7 @@ class Chords:
             live = asked.heard_until is not None
             choice = choose_chords(
                 asked.bars, asked.settings, model.model, given=asked.given, live=live,
-                heard_until=asked.heard_until, seed=asked.settings.seed,
+                heard_until=asked.heard_until, seed=asked.settings.seed, should_stop=should_stop,
             )  # fmt: skip
             return choice.spans, choice.nats
 
@@ -189,7 +189,7 @@ class Worker:
                 reused = prefill(self._model, prompt.ids, self._is_stale)
                 self._line.send(Warmed(request.ticket, len(prompt.ids), reused))
             elif isinstance(request, Harmonize):
-                self._line.send(self._chords.answer(request))
+                self._line.send(self._chords.answer(request, self._is_stale))
             else:
                 self._line.send(Drafted(request.ticket, self._draft(request)))
         except Stale:

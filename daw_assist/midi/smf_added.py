@@ -64,13 +64,17 @@ def add_tracks(file: MidiFile, new: Sequence[NewTrack], markers: Sequence[Marker
 
 
 def markers_of(file: MidiFile, preferred: str = "") -> tuple[Marker, ...]:
-    """The markers in order of ticks: those of the tracks named `preferred`, if such a track holds any, or else all.
+    """The markers in order of ticks; where several stand at one, those of a track named `preferred` alone, if it has any.
 
     Bytes that are no UTF-8 are read as Latin-1, as older programs wrote them.
     """
-    own = [_texts(start, track) for start, track in zip(track_starts(file), file.tracks, strict=True)]
-    named = [found for found, track in zip(own, file.tracks, strict=True) if found and _name(track) == preferred]
-    flat = sorted((mark for found in (named or own) for mark in found), key=lambda mark: mark[0])
+    own = [
+        (_name(track) == preferred, _texts(start, track))
+        for start, track in zip(track_starts(file), file.tracks, strict=True)
+    ]
+    named = {tick for wanted, found in own if wanted for tick, _ in found}
+    kept = [mark for wanted, found in own for mark in found if wanted or mark[0] not in named]
+    flat = sorted(kept, key=lambda mark: mark[0])
     return tuple(Marker(_grid_tick(tick, file.ppq), text) for tick, text in flat)
 
 

@@ -227,14 +227,19 @@ def _bass_and_chord(held: _Held, settings: PatternSettings) -> list[_Strike]:
     low = [piece.from_start(piece.frame.levels[BAR if density == 2 else GROUP]) for piece in held.pieces]
     bass = _struck([at for found in low for at in found], held, Part.BASS, (held.voicing.bass,))
     turns = (
-        at if len(piece.frame.groups) > 1 else bar
-        for bar, (piece, found) in enumerate(zip(held.pieces, low, strict=True))
+        at if len(piece.frame.groups) > 1 else max(bar, 0)
+        for bar, (piece, found) in enumerate(zip(held.pieces, low, strict=True), -_is_upbeat(held.pieces[0]))
         for at in range(len(found))
     )
     fifth = _fifth(held)
     bass = [replace(strike, pitches=(fifth,)) if turn % 2 else strike for strike, turn in zip(bass, turns, strict=True)]
     longest = 0 if density == 2 else held.pieces[0].frame.pulse
     return [*bass, *_struck(hand, held, Part.KEYS, held.voicing.upper, longest=longest)]
+
+
+def _is_upbeat(piece: _Piece) -> bool:
+    """Whether it lies in a bar that is cut short: the bar line behind it has the bass note itself."""
+    return piece.frame.length < piece.frame.metre.bar_ticks
 
 
 def _fifth(held: _Held) -> int:

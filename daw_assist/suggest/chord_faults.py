@@ -21,7 +21,7 @@ _CORE: Final = (0, 3, 4, 7)
 def chord_faults(spans: Sequence[ChordSpan], melody: Sequence[Bar], key: Key | None = None) -> tuple[str, ...]:
     """Spans, in order, and melody count from the same bar line; `key`, if known, spells the chords.
 
-    A melody note that lasts a beat or more and begins on a beat clashes if it is no note of its chord and lies a
+    A melody note that lasts over a beat and begins on a beat clashes if it is no note of its chord and lies a
     semitone above the root, third or fifth. A bar half full of melody and without a chord is told too, unless the
     melody begins in it (an upbeat); so is one chord for `SINGLE_CHORD_BARS` bars, and a tune that ends on the tonic with
     another chord under it.
@@ -49,7 +49,7 @@ def chord_faults(spans: Sequence[ChordSpan], melody: Sequence[Bar], key: Key | N
 def _clashes(bar: Bar, start: int, spans: Sequence[ChordSpan], key: Key | None) -> list[str]:
     found = []
     for note in bar.notes:
-        if note.onset % bar.metre.beat_ticks or note.duration < bar.metre.beat_ticks:
+        if note.onset % bar.metre.beat_ticks or note.duration <= bar.metre.beat_ticks:
             continue
         chord = next((span.chord for span in spans if span.onset <= note.onset + start < span.end), None)
         if chord is not None and note.pitch % 12 not in chord.pitch_classes and (note.pitch - 1) % 12 in _core(chord):

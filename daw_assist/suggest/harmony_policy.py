@@ -81,9 +81,11 @@ class HarmonyPolicy:
         """
         if not self.on or self._waits(now_ns):
             return None
-        for slot in slots:
+        there = tuple(slots)
+        # What an answer took is learned from answers alone: where none seems to reach a slot, the last one is tried.
+        for slot in there:
             left_ms = (slot.at_ns - now_ns) / 1e6
-            if left_ms < self._look_ahead_ms + self.took_ms:
+            if left_ms < self._look_ahead_ms + self.took_ms and slot is not there[-1]:
                 continue  # its answer would come too late
             due = left_ms <= self.lead_ms(slot)
             if due and self._settled is not None and slot.tick <= self._settled:

@@ -310,3 +310,11 @@ def test_the_same_settings_give_the_same_notes(
     whole = joined(spans, bars)
     again = play_voicings(whole, voice_spans(whole, bars, asked), bars, asked)
     assert play_chords(spans, bars, asked) == again
+
+
+def test_after_an_upbeat_the_first_bar_line_has_the_root() -> None:
+    metre = parse_metre("3/4")
+    bars = (Bar(metre, length=Ticks(24)), *(Bar(metre),) * 4)
+    made = play_chords(spans_of(Chord(0), ticks=sum(bar.length for bar in bars)), bars, Played("bass+chord"))
+    basses = [[note.pitch % 12 for note in bar.notes if note.part is Part.BASS][:1] for bar in made]
+    assert basses[1:] == [[0], [7], [0], [7]]

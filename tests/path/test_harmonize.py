@@ -510,3 +510,12 @@ def test_the_models_that_ship_harmonize_a_tune(
     assert all(len(sha) == 64 for sha in found["sha256"].values())
     assert found["candidates"][0]["chords"]
     assert all(found["candidates"][0]["notes"].values())
+
+
+def test_a_long_piece_is_read_in_windows_and_keeps_what_is_given() -> None:
+    bars = melody_of(greensleeves().bars()) * 12
+    given = [ChordSpan(Ticks(bar * 72), Ticks(72), parse_chord("Bb7")) for bar in (0, 60, 64, 70, 130, 191)]
+    made = chords_under(bars, HarmonySettings(candidates=1), ChordsByEar(), given)[0].harmony
+    assert [span.onset for span in made.chords[1:]] == [span.end for span in made.chords[:-1]]
+    assert (made.chords[0].onset, made.chords[-1].end) == (0, sum(bar.length for bar in bars))
+    assert set(given) <= set(made.chords)

@@ -466,3 +466,17 @@ def test_whatever_happens_in_whatever_order_every_note_gets_its_note_off(
     evening.stop()
     evening.pause_ms(1_000)
     evening.assert_silent()
+
+
+def test_chords_come_back_after_answers_that_took_longer_than_all_that_can_be_asked_for() -> None:
+    evening = Evening(metre=Metre(3, 4), bpm=180.0, delay_ms=10, rhythm="bar")
+    evening.start()
+    evening.keys(0, 60)
+    evening.to(10)
+    for delay_ms, until in ((450, 14), (1800, 17), (2900, 24)):
+        evening.delay_ms = delay_ms
+        evening.to(until)
+    evening.delay_ms = 10
+    before = len(evening.ons())
+    evening.to(50)
+    assert len(evening.ons()) > before + 40
