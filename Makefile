@@ -7,7 +7,7 @@ CORPORA ?= work/corpora
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live test check fix bench corpora train evaluate listen index story size clean
+.PHONY: help demo live test check fix bench corpora train evaluate harmony listen index story size clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -53,6 +53,12 @@ train: $(VENV)/.dev ## train the small model on CORPORA (hours; goes on where it
 evaluate: $(VENV)/.dev ## judge the model on held-out music (about an hour): a line in benchmarks/results/heldout.jsonl, benchmarks/evaluation.md
 	$(BIN)/python scripts/evaluate.py $(CORPORA) --model small-int8 --candidates 3 --work work/evaluate \
 	  --out benchmarks/results/heldout.jsonl --markdown benchmarks/evaluation.md
+
+harmony: $(VENV)/.dev ## judge harmonization on the benchmarks in DATA (ten minutes; needs the train extra): benchmarks/harmony.md
+	$(BIN)/python scripts/export_chords.py benchmarks/checkpoints/nottingham.npz -o work/harmony --name nottingham
+	$(BIN)/python scripts/evaluate_harmony.py --data $(DATA) --chords work/harmony/nottingham --work work/harmony \
+	  --checkpoints benchmarks/checkpoints/jsb.npz benchmarks/checkpoints/jsb_only.npz \
+	  --out benchmarks/results/harmony.jsonl --markdown benchmarks/harmony.md
 
 listen: $(VENV)/.dev ## write what the model makes of held-out pieces as bars into docs/listening.md
 	$(BIN)/python scripts/listen.py $(CORPORA) -o docs/listening.md

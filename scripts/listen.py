@@ -101,7 +101,8 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--model", default="small-int8")
     args = parser.parse_args()
-    old = args.out.read_text(encoding="utf-8") if args.out.exists() else ""
+    written = args.out.read_text(encoding="utf-8") if args.out.exists() else ""
+    old, heading, harmonized = written.partition("# Harmonized\n")  # what scripts/listen_harmony.py wrote
     remarks = dict(re.findall(r"^## (.+?)$.*?^Read: (.*?)$", old, re.MULTILINE | re.DOTALL))
     model, corpus = LoadedModel(args.model), Corpus(args.packed / "test.npz")
     files = [words["file"] for words in corpus.words]
@@ -124,7 +125,8 @@ def main() -> None:
             + (f" Faults: {', '.join(best.faults)}." if best.faults else ""),
             "", "```", *roll, "```", "", f"Read: {remarks.get(piece.title, '-')}",
         ]  # fmt: skip
-    args.out.write_text("\n".join(parts) + "\n", encoding="utf-8")
+    text = "\n".join(parts) + "\n"
+    args.out.write_text(f"{text}\n{heading}{harmonized}" if heading else text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models_onnx.evaluate import jsb
 from models_onnx.voices_spec import LOWEST, MAX_RUN, PITCHES, REST, UNKNOWN, VOICES
 
 Grid = np.ndarray[Any, np.dtype[np.int64]]
 MAX_SHIFT = 6
 """Semitones by which a piece is moved either way, as far as the alphabet allows."""
-JSB_SIZES = {"train": (229, 55_228), "valid": (76, 18_408), "test": (77, 18_900)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +46,7 @@ def piece_of(pitches: Grid) -> Piece:
 
 def read_jsb(path: Path, split: str) -> list[Piece]:
     """The canonical split of Jsb16thSeparated.json; ValueError if it is another one."""
-    pieces = [piece_of(np.array(piece, np.int64)) for piece in json.loads(path.read_text())[split]]
-    if (len(pieces), sum(len(p.cells) for p in pieces)) != JSB_SIZES[split]:
-        raise ValueError(f"{path.name} is not the canonical split: {split} has {len(pieces)} pieces")
-    return pieces
+    return [piece_of(pitches) for pitches in jsb.load(path, split)]
 
 
 def save_pieces(path: Path, pieces: list[Piece]) -> None:
