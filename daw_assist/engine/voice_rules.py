@@ -33,6 +33,8 @@ ASKED_KEY: Final = 2.0
 """Of a tone outside the key that the composer named."""
 FOUND_KEY: Final = 1.0
 """Of a tone outside the key that the line seems to be in: secondary dominants stay, sudden minor chords become rare."""
+OPENING: Final = 2.0
+"""Of a tone outside the key in the first bar, beside the rest: a piece begins at home, before the model has a past to go by."""
 UNSETTLED: Final = 4.0
 """Of a tone that is not of the tonic's triad (for the bass: not the tonic) under a line that ends on the tonic."""
 RARE: Final = 0.03
