@@ -11,7 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
-from daw_assist import app, demo
+from daw_assist import app, beside, demo
 from daw_assist.errors import DawAssistError, UsageError
 from daw_assist.music.metre import parse_metre
 from daw_assist.music.parts import PART_NAMES
@@ -310,7 +310,7 @@ def _server(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("--endpoint", help="ipc:///path or tcp://127.0.0.1:port (default: a private ipc socket)")
     parser.add_argument("--chord-model", default="chords", metavar="MODEL", help="name or folder (default %(default)s)")
     _model_options(parser)
-    parser.set_defaults(run=lambda a: app.run_serve(a.endpoint, a.model, a.provider, a.threads, a.chord_model))
+    parser.set_defaults(run=lambda a: beside.run_serve(a.endpoint, a.model, a.provider, a.threads, a.chord_model))
     ask = commands.add_parser(
         "ask", help="one request to a running server, JSON out", epilog=app.protocol_table(),
         formatter_class=argparse.RawDescriptionHelpFormatter,

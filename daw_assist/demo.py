@@ -13,7 +13,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from daw_assist.app import Stage, end_in_order, hands_of, open_stage, serve_command, server_beside
+from daw_assist.app import Stage, end_in_order, hands_of, open_stage
+from daw_assist.beside import serve_command, server_beside
 from daw_assist.clock import NS_PER_SECOND, HostNs, MonotonicClock
 from daw_assist.errors import PortError, UsageError
 from daw_assist.examples import greensleeves

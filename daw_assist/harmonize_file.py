@@ -47,6 +47,7 @@ _IN_SECTIONS: Final = (Part.STRINGS, Part.BRASS)
 class _Sheet:
     """What was read: all bars, and the melody in them (as many bars, one line)."""
 
+    name: str
     file: MidiFile
     part: Part | None
     """Who plays the melody; None: the highest (lowest) of all."""
@@ -124,7 +125,7 @@ def _sheet(source: Path, target: Path, settings: HarmonySettings, melody: str | 
     with _naming(source):
         part = _part(melody, song)
         line = melody_of(_bars(song), part, lowest)
-    return _Sheet(file, part, line, candidate_paths(source, target, settings.candidates))
+    return _Sheet(source.name, file, part, line, candidate_paths(source, target, settings.candidates))
 
 
 @contextmanager
@@ -213,7 +214,7 @@ def _write(
         harmony, new = one.harmony, [track for track in tracks(one) if track.notes]
         spans = changes(harmony.chords)
         named = [(s.onset, spelled.get((s.onset, s.chord)) or chord_name(s.chord, key)) for s in spans]
-        files.append(add_tracks(sheet.file, new, [Marker(*place) for place in named], SYMBOLS))
+        files.append(add_tracks(sheet.file, new, [Marker(*place) for place in named], SYMBOLS, sheet.name))
         bars = [bisect_right(starts, tick) for tick, _ in named]
         told.append({
             "file": str(path), "seed": harmony.seed, "nats": round(harmony.nats, 4), "faults": list(harmony.faults),

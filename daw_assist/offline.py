@@ -9,9 +9,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from daw_assist.candidate_files import candidate_paths, save_candidates
 from daw_assist.engine.resemblance import load_once
-from daw_assist.errors import MidiFileError, UsageError
-from daw_assist.midi.file import MidiFile, append_notes, load_midi, replace_notes, save_midi, to_song
+from daw_assist.errors import UsageError
+from daw_assist.midi.file import MidiFile, append_notes, load_midi, replace_notes, to_song
 from daw_assist.midi.smf import TEMPO, marks
 from daw_assist.music.bars import Bar, Song, flatten
 from daw_assist.music.notes import Note
@@ -48,11 +49,11 @@ def continue_file(
     checked(settings)
     file, song, bars = _read(source)
     start = Ticks(sum(bar.length for bar in bars))
-    paths = _paths(source, target, settings)
+    paths = candidate_paths(source, target, settings.candidates)
     with _naming(source):
         made = suggest(bars, _with_tempo(settings, file, song, start), load(), on_note=on_note)
     files = [append_notes(file, flatten(candidate.bars, start)) for candidate in made.candidates]
-    _save(files, target, paths)
+    save_candidates(files, target, paths)
     counts = [(_size(candidate), 0) for candidate in made.candidates]
     return report(made, counts, [str(path) for path in paths], str(target))
 
@@ -83,7 +84,7 @@ def fill_file(
         locked = sorted({note.part for note in song.notes if PART_NAMES[note.part] not in settings.parts})
     start = Ticks(sum(bar.length for bar in bars[:first]))
     end = start + sum(bar.length for bar in bars[first : last + 1])
-    paths = _paths(source, target, settings)
+    paths = candidate_paths(source, target, settings.candidates)
     left = opened(bars, first, last, lambda note: note.part in locked)
     settings = _with_tempo(settings, file, song, start)
     settings = replace(settings, parts=settings.parts or _players(bars, first, last, locked, source.name))
@@ -100,7 +101,7 @@ def fill_file(
         done = replace_notes(file, goes, sorted(new.elements()))
         files.append(done.file)
         counts.append((done.put_in, done.taken_out))
-    _save(files, target, paths)
+    save_candidates(files, target, paths)
     return report(made, counts, [str(path) for path in paths], str(target)) | {
         "locked": [p.name.lower() for p in locked]
     }
@@ -159,35 +160,6 @@ def _players(bars: Sequence[Bar], first: int, last: int, locked: Sequence[Part],
     raise UsageError(
         f"every part of {name} is locked, so there is nothing to fill: name one with --parts, or lock fewer"
     )
-
-
-def _paths(source: Path, target: Path, settings: Settings) -> list[Path]:
-    """Where the candidates go: the one to `target`, several beside it with numbers; an error if they cannot go there."""
-    fault = (
-        "there is no such folder" if not target.parent.exists()
-        else "its folder is a file" if not target.parent.is_dir()
-        else "it is a folder" if target.is_dir()
-        else None
-    )  # fmt: skip
-    if fault is not None:
-        raise MidiFileError(f"{target}: cannot be written ({fault}); choose another name for -o")
-    if settings.candidates == 1:
-        return [target]
-    paths = [target.with_name(f"{target.stem}.{i}{target.suffix}") for i in range(1, settings.candidates + 1)]
-    for path in paths:
-        if path.resolve() == source.resolve():
-            raise UsageError(
-                f"candidate file {path} would overwrite the input: choose another name for -o, or --candidates 1"
-            )
-    return paths
-
-
-def _save(files: Sequence[MidiFile], target: Path, paths: Sequence[Path]) -> None:
-    """The best under the target's own name, and each under its own."""
-    save_midi(files[0], target)
-    for path, file in zip(paths, files, strict=True):
-        if path != target:
-            save_midi(file, path)
 
 
 def _size(candidate: Candidate) -> int:

@@ -33,7 +33,7 @@ class HarmonyManifest:
     graphs: dict[str, str]
     """Name of each graph (its file is `<name>.onnx`) -> SHA-256 of the file."""
     precision: str
-    spec: dict[str, int]
+    spec: dict[str, Any]
     """Sizes and alphabet, as the kind's own spec reads them."""
     licence: str
     data: dict[str, str]

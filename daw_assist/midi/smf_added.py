@@ -40,26 +40,29 @@ class Marker:
     text: str
 
 
-def add_tracks(file: MidiFile, new: Sequence[NewTrack], markers: Sequence[Marker] = (), called: str = "") -> MidiFile:
+def add_tracks(
+    file: MidiFile, new: Sequence[NewTrack], markers: Sequence[Marker] = (), called: str = "", name: str = "file"
+) -> MidiFile:
     """The file with the new tracks behind its own, each on a channel that nobody uses, and before them the markers.
 
     The markers come in a track of their own, `called` so. A marker that stands in the file already is not written
     again, and of two at a place the last holds. Format 0 becomes 1 with the old track first; of format 2 the tracks are
-    put one after another and it becomes 1 too. `MidiFileError` if no channel is free or there are too many tracks.
+    put one after another and it becomes 1 too. `MidiFileError`, which begins with `name`, if no channel is free or there
+    are too many tracks.
     """
     sounding = [track for track in new if track.notes]
     there = {(_grid_tick(tick, file.ppq), _text(payload)) for tick, payload in marks(file, MARKER)}
     at = {marker.tick: marker.text for marker in markers if (marker.tick, marker.text) not in there}
     fresh = [(file_tick(tick, file.ppq), text.encode()) for tick, text in sorted(at.items())]
     added = [_marker_track(fresh, called)] if fresh else []
-    for track, channel in zip(sounding, _free_channels(file, sounding), strict=True):
+    for track, channel in zip(sounding, _free_channels(file, sounding, name), strict=True):
         added.append(part_track(track.name, channel, track.program, track.notes, file.ppq))
     if not added:
         return file
     old = tracks_from_zero(file)
     if len(old) + len(added) > MAX_TRACKS:
         found = f"{len(added)} more tracks beside its {len(old)} would be over {MAX_TRACKS}"
-        raise refusal("file", found, "join some tracks in your DAW and export it again")
+        raise refusal(name, found, "join some tracks in your DAW and export it again")
     return MidiFile(1, file.ppq, (*old, *added))
 
 
@@ -102,13 +105,13 @@ def _marker_track(found: Sequence[tuple[int, bytes]], called: str) -> tuple[File
     return (*name, *(FileEvent(tick, MARKER + text) for tick, text in found), FileEvent(found[-1][0], END_OF_TRACK))
 
 
-def _free_channels(file: MidiFile, new: Sequence[NewTrack]) -> list[int]:
+def _free_channels(file: MidiFile, new: Sequence[NewTrack], name: str) -> list[int]:
     """A channel for each: on one that is used, a program of ours would change how its owner sounds."""
     used = {event.data[0] & 0x0F for track in file.tracks for event in track if event.data[0] < 0xF0}
     free = [channel for channel in range(16) if channel != DRUM_CHANNEL and channel not in used]
     if len(free) < len(new):
         raise refusal(
-            "file",
+            name,
             f"{len(free)} channels are free, and {', '.join(track.name for track in new)} need {len(new)}",
             "take some parts out of the file, or put several on one channel",
         )

@@ -1,7 +1,7 @@
 """Chords to the notes a keyboard player would hold: a bass, and a hand above it that moves as little as it can.
 
 The bass line is chosen first, the hand above it second; each is the cheapest path (Viterbi) through the candidates of every
-chord, so that a whole phrase is weighed at once. Live, `next_voicing` takes one step of the same search.
+chord, so that a whole phrase is weighed at once. Live it is asked a chord at a time.
 
 Costs are in semitones of motion of one voice: a price of 4 says that four semitones of motion are as bad. They are a
 player's rules (common tones stay, outer voices do not move in parallel fifths or octaves, 3rd and 7th are there, the 5th goes
@@ -90,13 +90,6 @@ def voice_chords(
     ]
     path = _cheapest(layers, motion, None if before is None else before.pitches)
     return tuple(Voicing(pitches[0], pitches[1:]) for pitches in path)
-
-
-def next_voicing(
-    before: Voicing | None, chord: Chord, *, register: int = 3, voices: int = 3, above: Above = ()
-) -> Voicing:
-    """The voicing a player goes to from `before` who does not know what comes after."""
-    return voice_chords((chord,), register=register, voices=voices, melody=(above,), before=before)[0]
 
 
 def _cheapest(

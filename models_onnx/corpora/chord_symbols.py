@@ -8,13 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from xml.etree import ElementTree
 
 from daw_assist.music.bars import Bar
 from daw_assist.music.chords import Chord, ChordSpan, spans_of
 from daw_assist.music.time import TICKS_PER_QUARTER
 from models_onnx.corpora.readers import UnreadableError
-from models_onnx.corpora.scores import _bars
+from models_onnx.corpora.scores import bars_of, first_part
 
 if TYPE_CHECKING:
     from music21.stream import Measure
@@ -76,17 +75,9 @@ def read_lead_sheet(path: Path) -> LeadSheet:
 
     Errors: `UnreadableError` as `read_mxl`, and where there is no symbol.
     """
-    try:
-        from music21 import converter, exceptions21
-    except ImportError as error:
-        raise ImportError(
-            "reading .mxl needs music21, and it is not installed: pip install 'daw-assist[corpora]'"
-        ) from error
-    try:
-        score: Any = converter.parse(path, format="musicxml", forceSource=True)
-        part = score.parts[0]
-    except (exceptions21.Music21Exception, ElementTree.ParseError, ValueError, IndexError) as error:
-        raise UnreadableError("not MusicXML that music21 reads") from error
+    part = first_part(path)
+    from music21 import exceptions21
+
     sheet = LeadSheet((), ())
     written = _written(list(part.getElementsByClass("Measure")), sheet)
     if not any(chord for bar in written for _, chord in bar.symbols):
@@ -96,7 +87,7 @@ def read_lead_sheet(path: Path) -> LeadSheet:
     with contextlib.suppress(exceptions21.Music21Exception):  # as read_mxl: once through
         part = part.expandRepeats()
     played = list(part.getElementsByClass("Measure"))
-    bars = _bars(played)
+    bars = bars_of(played)
     spans = _spans(bars, written, [measure.editorial.written for measure in played])
     return LeadSheet(bars, spans, sheet.simplified, sheet.dropped)
 

@@ -112,32 +112,40 @@ def _times(length: str) -> Fraction:
     return Fraction(int(count or 1), int(below) if below else 2 ** len(slashes))
 
 
-def read_mxl(path: Path) -> Reading:
-    """The melody of a lead sheet: the written notes of its first part, repeats played; no lyrics, no chord symbols.
-
-    A bar has the length that is written, so an upbeat (and the bar before a repeat of it) is as short as on paper.
-    """
+def first_part(path: Path) -> Any:
+    """The first part of a .mxl as music21 has it; ImportError without music21, `UnreadableError` for what it cannot read."""
     try:
-        from music21 import converter, exceptions21, tempo
+        from music21 import converter, exceptions21
     except ImportError as error:
         raise ImportError(
             "reading .mxl needs music21, and it is not installed: pip install 'daw-assist[corpora]'"
         ) from error
     try:
         score: Any = converter.parse(path, format="musicxml", forceSource=True)
-        part = score.parts[0]
+        return score.parts[0]
     except (exceptions21.Music21Exception, ElementTree.ParseError, ValueError, IndexError) as error:
         raise UnreadableError("not MusicXML that music21 reads") from error
+
+
+def read_mxl(path: Path) -> Reading:
+    """The melody of a lead sheet: the written notes of its first part, repeats played; no lyrics, no chord symbols.
+
+    A bar has the length that is written, so an upbeat (and the bar before a repeat of it) is as short as on paper.
+    """
+    part = first_part(path)
+    from music21 import exceptions21, tempo
+
     marks = part.recurse().getElementsByClass(tempo.MetronomeMark)
     # A word like Allegro has a number of music21's own, marked as implicit.
     told = [mark for mark in marks if mark.numberSounding or (mark.number and not mark.numberImplicit)]
     bpm = round(float(told[0].getQuarterBPM()), 2) if told else None
     with contextlib.suppress(exceptions21.Music21Exception):  # a repeat without its end and the like: once through
         part = part.expandRepeats()
-    return Reading(_bars(list(part.getElementsByClass("Measure"))), bpm)
+    return Reading(bars_of(list(part.getElementsByClass("Measure"))), bpm)
 
 
-def _bars(measures: list[Measure]) -> tuple[Bar, ...]:
+def bars_of(measures: list[Measure]) -> tuple[Bar, ...]:
+    """Measures of music21 on the grid, each as long as it is written."""
     starts, lengths, metres = [], [], []
     here, metre = 0, None
     for index, measure in enumerate(measures):

@@ -19,7 +19,6 @@ from daw_assist.music.voicing import (
     bass_centre_of,
     centre_of,
     motion,
-    next_voicing,
     voice_chords,
 )
 
@@ -61,6 +60,13 @@ def root_position(chord: Chord) -> tuple[int, ...]:
 
 def motion_a_voice(hands: list[tuple[int, ...]]) -> float:
     return mean(abs(to - of) for one, other in pairwise(hands) for of, to in zip(one, other, strict=True))
+
+
+def next_voicing(
+    before: Voicing | None, chord: Chord, *, register: int = 3, voices: int = 3, above: Above = ()
+) -> Voicing:
+    """One step, by a player who does not know what comes after."""
+    return voice_chords((chord,), register=register, voices=voices, melody=(above,), before=before)[0]
 
 
 @PROPERTY

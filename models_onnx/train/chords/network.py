@@ -13,38 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models_onnx.chords_spec import LIVE, MELODY_WIDTH, PLACES, ChordsSpec
-from models_onnx.train.network import rotate
+from models_onnx.train.layer import Layer
 
 BARRED = -1e9
 """Added to the score of a slot that may not be attended to; finite, so that a row of only such slots has no NaN."""
 ROPE_BASE = 500.0
-
-
-class Layer(nn.Module):
-    """Attention and feed-forward, each behind a norm, each added to its input with dropout."""
-
-    def __init__(self, width: int, head_dim: int, dropout: float) -> None:
-        super().__init__()
-        self.head_dim, self.dropout = head_dim, dropout
-        self.attention_norm = nn.RMSNorm(width)
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
-        self.feed_norm = nn.RMSNorm(width)
-        self.up = nn.Linear(width, 4 * width, bias=False)
-        self.down = nn.Linear(4 * width, width, bias=False)
-
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, barred: Tensor) -> Tensor:
-        """x (batch, slots, width), barred (batch, 1, slots, slots)."""
-        batch, slots, width = x.shape
-        q, k, v = (
-            part.view(batch, slots, -1, self.head_dim).transpose(1, 2)
-            for part in self.qkv(self.attention_norm(x)).chunk(3, -1)
-        )
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        drop = self.dropout if self.training else 0.0
-        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=barred, dropout_p=drop)
-        x = x + functional.dropout(self.out(mixed.transpose(1, 2).reshape(batch, slots, width)), drop)
-        return x + functional.dropout(self.down(functional.gelu(self.up(self.feed_norm(x)))), drop)
 
 
 class ChordsNetwork(nn.Module):
@@ -96,6 +69,6 @@ class ChordsNetwork(nn.Module):
         angles = at[:, None] * self.rates
         cos, sin = angles.cos(), angles.sin()
         for layer in self.layers:
-            x = layer(x, cos, sin, barred)
+            x, _ = layer(x, cos, sin, barred=barred)
         x = functional.dropout(self.final_norm(x), drop)
         return self.decide(x), self.bass(x + self.told(told))

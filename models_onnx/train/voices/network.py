@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_onnx.train.network import rotate
+from models_onnx.train.layer import Layer
 from models_onnx.voices_spec import MAX_RUN, ORDER, PHASES, PITCHES, REACH, SYMBOLS, VOICES, VoicesSpec
 
 MAX_STEPS = 2048
@@ -26,38 +26,6 @@ def rotary_tables(head_dim: int, length: int, base: float = 2_000.0) -> tuple[Te
     rates = base ** (-torch.arange(head_dim // 2, dtype=torch.float64) / (head_dim // 2))
     angles = torch.arange(length, dtype=torch.float64)[:, None] * rates
     return angles.cos().float(), angles.sin().float()
-
-
-class Layer(nn.Module):
-    """Attention and feed-forward, each behind a norm, each added to its input with dropout."""
-
-    def __init__(self, width: int, head_dim: int, dropout: float) -> None:
-        super().__init__()
-        self.head_dim, self.dropout = head_dim, dropout
-        self.attention_norm = nn.RMSNorm(width)
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
-        self.feed_norm = nn.RMSNorm(width)
-        self.up = nn.Linear(width, 4 * width, bias=False)
-        self.down = nn.Linear(4 * width, width, bias=False)
-
-    def forward(
-        self, x: Tensor, cos: Tensor, sin: Tensor, causal: bool, past: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """x (batch, steps, width); keys and values (batch, heads, past + steps, head_dim) come back for the next call."""
-        batch, steps, width = x.shape
-        q, k, v = (
-            part.view(batch, steps, -1, self.head_dim).transpose(1, 2)
-            for part in self.qkv(self.attention_norm(x)).chunk(3, -1)
-        )
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        if past is not None:
-            k, v = torch.cat((past[0], k), 2), torch.cat((past[1], v), 2)
-        drop = self.dropout if self.training else 0.0
-        mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=causal and steps > 1, dropout_p=drop)
-        x = x + functional.dropout(self.out(mixed.transpose(1, 2).reshape(batch, steps, width)), drop)
-        added = x + functional.dropout(self.down(functional.gelu(self.up(self.feed_norm(x)))), drop)
-        return added, (k, v)
 
 
 class VoicesNetwork(nn.Module):
@@ -115,7 +83,7 @@ class VoicesNetwork(nn.Module):
         x = self.look_in(torch.cat(pieces, -1))
         steps = given.shape[1]
         for layer in self.look_layers:
-            x, _ = layer(x, self.cos[:steps], self.sin[:steps], False)
+            x, _ = layer(x, self.cos[:steps], self.sin[:steps])
         normed: Tensor = self.look_norm(x)
         return normed
 
