@@ -8,10 +8,15 @@ What a DAW shows for `open_virtual("daw-assist")`:
     CoreMIDI  `daw-assist in` and `daw-assist out`: only the port's name is shown (the same)
 
 RtMidi 5 gives no notice of a port that has gone: `send` goes on "succeeding". Ask `alive()` about once a second.
+
+On JACK a callback of RtMidi runs on the server's real-time thread and would need Python's interpreter lock there: whenever
+another of our threads held it, the whole audio graph would wait, the DAW's sound included. So nothing of Python runs on that
+thread: RtMidi queues what comes in, with its stamp, and a thread of ours takes it out every half millisecond.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +26,7 @@ import rtmidi
 from daw_assist.clock import HostNs
 from daw_assist.errors import PortError
 from daw_assist.midi.apis import NO_VIRTUAL_PORTS, chosen, jack_server, look
+from daw_assist.midi.arrivals import Arrivals
 from daw_assist.midi.ports import MAX_MESSAGE_BYTES, MidiInput, MidiOutput, OnMessage, normalised
 
 _API = {
@@ -32,6 +38,11 @@ _API = {
 
 _JACK_MAX_BYTES = 16_379
 """RtMidi's JACK output has a ring of 16,384 bytes; 16,380 and more vanish without an error (measured)."""
+
+
+QUEUE_MESSAGES = 16_384
+"""What RtMidi keeps until we take it (JACK); more than a second of the densest MIDI."""
+POLL_S = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,35 +97,50 @@ class _Port:
 
 
 class RtInput(_Port):
-    """An input port. Threads: `on_message` runs on RtMidi's own (JACK's real-time one); the rest on any one thread."""
+    """An input port. Threads: `on_message` runs on RtMidi's own (on JACK: ours); the rest on any one thread."""
 
     def __init__(self, api: str, client: str, name: str) -> None:
-        super().__init__(_native(rtmidi.MidiIn, api, client), api, name)
+        super().__init__(_native(rtmidi.MidiIn, api, client, queue_size_limit=QUEUE_MESSAGES), api, name)
         self.errors = 0
         """Exceptions that `on_message` let out. They are counted: there is nobody to raise them to."""
         self.oversized = 0
         self._on_message: OnMessage | None = None
         # RtMidi's default drops the clock (F8) and SysEx but passes Start and Stop.
         self._native.ignore_types(sysex=False, timing=False, active_sense=True)
-        self._native.set_callback(self._arrived)  # before opening: RtMidi's own queue prints to stderr when it is full
+        self._closing = threading.Event()
+        self._reader: threading.Thread | None = None
+        if api == "jack":
+            # From the start: RtMidi's queue prints to stderr when it is full.
+            self._reader = threading.Thread(target=self._read, name="midi in", daemon=True)
+            self._reader.start()
+        else:
+            self._native.set_callback(lambda event, _=None: self._arrived(event[0], HostNs(time.monotonic_ns())))
 
     def start(self, on_message: OnMessage) -> None:
         self._on_message = on_message
 
     def close(self) -> None:
         self._on_message = None
+        self._closing.set()
+        if self._reader is not None:
+            self._reader.join()  # at most one look; it must not read from a port that is gone
         super().close()
 
-    def _arrived(self, event: tuple[list[int], float], _data: object = None) -> None:
-        at = HostNs(time.monotonic_ns())
+    def _read(self) -> None:
+        take, stamps = self._native.get_message, Arrivals()
+        while not self._closing.wait(POLL_S):
+            while (event := take()) is not None:
+                self._arrived(event[0], stamps.stamp(event[1], HostNs(time.monotonic_ns())))
+
+    def _arrived(self, data: list[int], at: HostNs) -> None:
         on_message = self._on_message
         if on_message is None:
             return
-        if len(event[0]) > MAX_MESSAGE_BYTES:
+        if len(data) > MAX_MESSAGE_BYTES:
             self.oversized += 1
             return
         try:
-            on_message(bytes(event[0]), at)
+            on_message(bytes(data), at)
         except Exception:  # noqa: BLE001 - an exception here would end in C++
             self.errors += 1
 
@@ -225,11 +251,11 @@ def _pair(name: str, api: str) -> tuple[RtInput, RtOutput]:
         raise
 
 
-def _native(kind: Any, api: str, client: str) -> Any:
+def _native(kind: Any, api: str, client: str, **options: int) -> Any:
     if _API[api] not in rtmidi.get_compiled_api():
         raise PortError(f"this python-rtmidi has no {api!r}; choose another MIDI system, or auto")
     try:
-        return kind(_API[api], name=client)
+        return kind(_API[api], name=client, **options)
     except rtmidi.RtMidiError as error:
         raise PortError(f"cannot open the MIDI client {client!r} on {api}: {error}; is the system running?") from error
 
