@@ -1,16 +1,13 @@
-"""The only place where parts are built and joined: each command's parts, started in order, stopped in reverse."""
+"""The commands that are no live process: what each needs is built here, and what it did is told."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import json
-import logging
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,40 +15,18 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
-from daw_assist.beside import ENGINE_START_S, serve_command, server_beside
-from daw_assist.clock import NS_PER_MS, MonotonicClock
-from daw_assist.context.listener import Listener
-from daw_assist.errors import PortError, UsageError
-from daw_assist.live import LiveLoops
-from daw_assist.live_harmony import LiveHarmony
-from daw_assist.live_plans import Ask
-from daw_assist.mailbox import Bounded, Latest
-from daw_assist.midi.ports import MidiInput, MidiOutput
-from daw_assist.music.bars import Bar
-from daw_assist.music.metre import Metre
+from daw_assist.errors import UsageError
 from daw_assist.music.notes import Note
-from daw_assist.music.parts import DRUM_CHANNEL, Part
-from daw_assist.music.time import Ticks
-from daw_assist.performance import Hands, OnBar, Performance
-from daw_assist.schedule.sender import Sender
-from daw_assist.server.client import Client, ServerLink
-from daw_assist.server.endpoint import Endpoint, endpoint_from
+from daw_assist.server.client import Client
 from daw_assist.server.protocol import request_from_text, table_text
 from daw_assist.suggest.harmony import HarmonySettings
-from daw_assist.suggest.harmony_asked import fault_of_harmony
-from daw_assist.suggest.harmony_plan import HarmonyAsk
-from daw_assist.suggest.suggestion import Settings, Suggestion
-from daw_assist.tokens.asked import fault_of
-from daw_assist.transport.clock_follower import ClockFollower
-from daw_assist.transport.internal import InternalClock
-from daw_assist.transport.position import BarGrid
+from daw_assist.suggest.suggestion import Settings
 from models_onnx import manifest as models
 
 if TYPE_CHECKING:
     from daw_assist.engine.worker import LoadedModel
     from daw_assist.pipeline import OnNote
 
-log = logging.getLogger(__name__)
 DEFAULT_MODEL = models.DEFAULT_MODEL
 MOST_FAULTS = 8
 """Faults of a candidate that are told to people; programs get all of them."""
@@ -217,144 +192,3 @@ def run_ports(api: str) -> int:
     for kind, names in (("inputs", found.inputs), ("outputs", found.outputs)):
         print(f"{kind}: {', '.join(names) or 'none'}")
     return 0
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Stage:
-    """Everything of a live process that runs, built by `open_stage`."""
-
-    performance: Performance
-    loops: LiveLoops
-    sender: Sender
-
-
-@contextmanager
-def open_stage(
-    ports: tuple[MidiInput, MidiOutput],
-    transport: ClockFollower | InternalClock,
-    metre: Metre,
-    settings: Settings,
-    hands: Hands,
-    endpoint: Endpoint,
-    on_bar: OnBar,
-    send_ahead_ms: float = 0.0,
-    harmony: HarmonySettings | None = None,
-) -> Iterator[Stage]:
-    """Build and start listener, sender and loops; at the end everything that sounds is ended and the ports are closed.
-
-    With `harmony` in mode harmonize, else in mode continue.
-    """
-    clock = MonotonicClock()
-    asks: Latest[Ask | HarmonyAsk] = Latest()
-    with ExitStack() as stack:
-        stack.callback(ports[1].close)
-        stack.callback(ports[0].close)
-        sender = Sender(ports[1], clock, send_ahead_ns=int(send_ahead_ms * NS_PER_MS))
-        sender.start()
-        stack.callback(sender.stop)
-        grid = BarGrid(metre)
-        listener = Listener(lambda channel: Part.DRUMS if channel == DRUM_CHANNEL else Part.KEYS, grid=grid)
-        chords = None
-        if harmony is not None:
-            chords = LiveHarmony(transport, grid, listener, sender, asks, harmony, hands.channels)
-        performance = Performance(transport, grid, listener, sender, asks, settings, hands, on_bar, chords)
-        loops = LiveLoops(performance, ports[0], clock, lambda: ServerLink(endpoint, topics=("control",)), asks)
-        loops.start()
-        stack.callback(loops.stop)
-        yield Stage(performance, loops, sender)
-
-
-def hands_of(args: argparse.Namespace, settings: Settings) -> Hands:
-    """Controls and channels from the command line; `UsageError` for anything, also a setting, that is out of range."""
-    fault = fault_of(settings)
-    if fault is not None:
-        raise UsageError(fault)
-    if not 10 <= args.bpm <= 999:
-        raise UsageError(f"bpm must be in 10..999, not {args.bpm}")
-    if not 0 <= args.latency_ms <= 500:
-        raise UsageError(f"latency must be in 0..500 ms, not {args.latency_ms}")
-    for name, number in (("accept", args.accept_cc), ("reject", args.reject_cc)):
-        if not 0 <= number <= 119 or number == 64:
-            raise UsageError(f"--{name}-cc must be in 0..119 and not 64, the sustain pedal; it is {number}")
-    if not 1 <= args.channel <= 16:
-        raise UsageError(f"channel must be in 1..16, not {args.channel}")
-    channels: dict[Part, int] = {part: args.channel - 1 for part in Part if part is not Part.DRUMS}
-    return Hands(args.accept_cc, args.reject_cc, args.thru, channels)
-
-
-def run_live(args: argparse.Namespace, settings: Settings, metre: Metre, harmony: HarmonySettings | None = None) -> int:
-    """`live`: ports, server, engine and loops, until Ctrl-C or SIGTERM; with `harmony` in mode harmonize."""
-    endpoint, hands = endpoint_from(args.endpoint), hands_of(args, settings)
-    fault = fault_of_harmony(harmony) if harmony is not None else None
-    if fault is not None:
-        raise UsageError(fault)
-    command = serve_command(endpoint, args.model, args.provider, args.threads, args.chord_model)
-    ports = _open_ports(args)
-    transport = InternalClock(args.bpm) if args.sync == "internal" else _follower(args)
-    done = end_in_order()
-    lines: Bounded[str] = Bounded(64)
-
-    def tell(index: int, bar: Bar, ready: Suggestion | None) -> None:
-        waiting = f"ready from bar {ready.first_bar + 1}" if ready else "nothing ready yet"
-        if harmony is not None:
-            waiting = "chords under it"
-        lines.put(f"bar {index + 1}: {len(bar.notes)} notes; {waiting}")
-
-    with ExitStack() as stack:
-        stack.enter_context(server_beside(endpoint, command))
-        if harmony is not None:
-            _load_chords(endpoint, harmony, metre)
-        stage = stack.enter_context(
-            open_stage(ports, transport, metre, settings, hands, endpoint, tell, args.latency_ms, harmony)
-        )
-        if isinstance(transport, InternalClock):
-            transport.start(MonotonicClock().now())
-        say(f"listening on {ports[0].name!r}, playing to {ports[1].name!r}, {metre}, server {endpoint}")
-        on = "accept" if harmony is None else "chords on, off"
-        say(f"{on}: CC {args.accept_cc}, {args.reject_cc} or `daw-assist ask accept`, `reject`; end with Ctrl-C")
-        told: str | None = None
-        while not done.wait(0.2):
-            while (line := lines.take()) is not None:
-                say(line)
-            if stage.loops.complaint != told:
-                told = stage.loops.complaint
-                say(f"no suggestion: {told}")
-    return 0
-
-
-def _load_chords(endpoint: Endpoint, harmony: HarmonySettings, metre: Metre) -> None:
-    """Have the engine load its chord model, so that the first chord need not wait for it; its error if it cannot."""
-    with Client(endpoint) as client:
-        client.request("harmonize", ENGINE_START_S, bars=(Bar(metre),), settings=harmony, heard_until=Ticks(0))
-
-
-def _follower(args: argparse.Namespace) -> ClockFollower:
-    """Ports of our own lie inside this machine and lose no pulse; a port by name may be a cable."""
-    return ClockFollower(args.bpm, args.spp_unit, lossless=args.in_port is None)
-
-
-def end_in_order() -> threading.Event:
-    """An event that is set by Ctrl-C, SIGTERM and the closing of the terminal, so that notes and processes are ended."""
-    done = threading.Event()
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: done.set())
-    return done
-
-
-def say(line: str) -> None:
-    """One line on stderr; a terminal that is gone is no reason to stop playing."""
-    with suppress(OSError, ValueError):
-        print(line, file=sys.stderr, flush=True)
-
-
-def _open_ports(args: argparse.Namespace) -> tuple[MidiInput, MidiOutput]:
-    from daw_assist.midi.rtmidi import connect_named, open_virtual
-
-    if (args.in_port is None) != (args.out_port is None):
-        raise PortError(
-            "give both --in and --out, or neither for virtual ports; `daw-assist ports` lists what there is"
-        )
-    if args.in_port is not None:
-        return connect_named(args.in_port, args.out_port, args.api, args.virtual)
-    return open_virtual(args.virtual, args.api)

@@ -19,6 +19,7 @@ from models_onnx import manifest as models
 
 CHORD_MODEL = "chords"
 ENGINE_START_S = 30.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 30.0
 _WITH_PARENT = "DAW_ASSIST_SERVE_WITH"
 """Environment of a server that belongs to a live process: the number of that process."""
 
@@ -56,29 +57,64 @@ def _end_with(parent: int, server: Any) -> None:
     server.stop()
 
 
+class Beside:
+    """A server of our own; one that ends by itself is started again by `keep`. Threads: one."""
+
+    def __init__(self, endpoint: Endpoint, command: Sequence[str]) -> None:
+        self._command, self._pause_s, self._again_s = list(command), FIRST_PAUSE_S, 0.0
+        self.restarts = 0
+        self._child = self._start()
+        self._endpoint = endpoint
+
+    def wait(self) -> None:
+        """Until its engine is ready; `EngineError` if that takes too long."""
+        _wait_for_engine(self._endpoint, self._child)
+
+    def keep(self) -> str | None:
+        """Start it again if it has ended; then a line that says so. To be called about once a second."""
+        if self._child.poll() is None or time.monotonic() < self._again_s:
+            return None
+        self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s)
+        self._again_s = time.monotonic() + self._pause_s
+        code, self._child = self._child.returncode, self._start()
+        self.restarts += 1
+        return f"the server ended (code {code}) and was started again; what plays goes on"
+
+    def stop(self) -> None:
+        """Terminate, then kill."""
+        self._child.terminate()
+        try:
+            self._child.wait(5.0)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = dict(os.environ, **{_WITH_PARENT: str(os.getpid())})
+        # A session of its own: Ctrl-C in the terminal is for the live process, which then ends it.
+        return subprocess.Popen(
+            self._command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=sys.platform != "win32",
+        )  # fmt: skip
+
+
 @contextmanager
-def server_beside(endpoint: Endpoint, command: Sequence[str]) -> Iterator[None]:
-    """A server at the endpoint: the one that is there, or one started for as long as this lasts."""
+def server_beside(endpoint: Endpoint, command: Sequence[str]) -> Iterator[Beside | None]:
+    """A server at the endpoint: the one that is there (None), or one started for as long as this lasts."""
     with Client(endpoint) as client:
         try:
             client.request("ping", timeout_s=0.3)
         except EngineError:
             pass
         else:
-            yield
+            yield None
             return
-    environment = dict(os.environ, **{_WITH_PARENT: str(os.getpid())})
-    child = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    beside = Beside(endpoint, command)
     try:
-        _wait_for_engine(endpoint, child)
-        yield
+        beside.wait()
+        yield beside
     finally:
-        child.terminate()
-        try:
-            child.wait(5.0)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        beside.stop()
 
 
 def _wait_for_engine(endpoint: Endpoint, child: subprocess.Popen[bytes]) -> None:

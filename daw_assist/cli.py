@@ -6,32 +6,34 @@ import argparse
 import logging
 import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import NoReturn
+from types import MappingProxyType
+from typing import Any, NoReturn
 
-from daw_assist import app, beside, demo
+from daw_assist import app, beside, config, demo, doctor, live_command
+from daw_assist.bench import live as bench_live
 from daw_assist.errors import DawAssistError, UsageError
-from daw_assist.music.metre import parse_metre
 from daw_assist.music.parts import PART_NAMES
 from daw_assist.suggest.harmony import COMPLEXITIES, PATTERNS, RHYTHMS, VOICE_NAMES, HarmonySettings
+from daw_assist.suggest.modes import Mode
 from daw_assist.suggest.suggestion import Settings
 from daw_assist.tokens.asked import part_words
 from models_onnx.manifest import ModelError as ModelFault
 
 Command = Callable[[argparse.Namespace], int]
 
-MODES = ("continue", "harmonize")
-"""What `live` can do."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0, 2 for usage, 1 for anything else, with one line on stderr."""
-    args = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.DEBUG if args.verbose else logging.WARNING, format="%(name)s: %(message)s")
-    run: Command = args.run
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        # What is set in the configuration file is what a flag that is not given means.
+        defaults = config.load().live if "live" in given[:2] else {}
+        args = _parser(defaults).parse_args(given)
+        logging.basicConfig(level=logging.DEBUG if args.verbose else logging.WARNING, format="%(name)s: %(message)s")
+        run: Command = args.run
         return run(args)
     except UsageError as error:
         print(f"daw-assist: {error}", file=sys.stderr)
@@ -62,12 +64,12 @@ def _cores(text: str) -> int:
     return count
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(live_defaults: Mapping[str, Any] = MappingProxyType({})) -> argparse.ArgumentParser:
     parser = _Parser(prog="daw-assist", description="An AI co-composer that plays along inside any DAW.")
     parser.add_argument("--verbose", action="store_true", help="say more on stderr")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _demo(commands)
-    _live(commands)
+    _live(commands).set_defaults(**live_defaults)
     _server(commands)
     _continue(commands)
     _fill(commands)
@@ -230,7 +232,7 @@ def _demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.set_defaults(run=lambda a: demo.run_demo(a.out, a.bpm, a.seed, a.model, a.provider, a.threads))
 
 
-def _live(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _live(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
     parser = commands.add_parser("live", help="play along: virtual MIDI ports, following the DAW's clock")
     parser.add_argument(
         "--virtual", default="daw-assist", metavar="NAME", help="name of the virtual ports (default %(default)s)"
@@ -238,18 +240,33 @@ def _live(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("--in", dest="in_port", metavar="PORT", help="listen on an existing port instead")
     parser.add_argument("--out", dest="out_port", metavar="PORT", help="play to an existing port instead")
     parser.add_argument("--api", choices=("auto", "alsa", "jack", "coremidi", "winmm"), default="auto")
-    parser.add_argument("--sync", choices=("auto", "clock", "internal"), default="auto")
+    parser.add_argument(
+        "--sync", choices=("auto", "clock", "jack", "link", "internal"), default="auto",
+        help="auto: MIDI clock, else JACK's transport, else our own clock once it is tapped; link: Ableton Link, over the "
+        "local network (default %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--count-in", type=int, default=0, metavar="BARS", help="with --sync internal: clicks before bar 1"
+    )
     parser.add_argument(
         "--bpm", type=float, default=120.0, help="tempo of the internal clock, and a first guess for the DAW's"
     )
     parser.add_argument("--meter", default="4/4", help="MIDI clock does not say it (default %(default)s)")
     parser.add_argument(
-        "--mode", choices=MODES, default=MODES[0],
-        help="continue: bars that follow, when accepted; harmonize: chords under what you play (default %(default)s)",
+        "--mode", choices=tuple(Mode), default=Mode.CONTINUE,
+        help="continue: bars that follow, when accepted; trade: --bars bars you, as many it, in turn; harmonize: chords "
+        "under what you play; accompany: chords, bass and drums under it; fill: bars between others (default %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--accept-cc", type=int, default=66, help="control change that accepts (default %(default)s)")
-    parser.add_argument("--reject-cc", type=int, default=67, help="control change that rejects (default %(default)s)")
+    parser.add_argument(
+        "--fill", default="1", metavar="BARS", help="with --mode fill: which bars of the song, such as 5-6"
+    )
+    parser.add_argument("--accept-cc", type=int, help="control change that accepts (default 66, or as it was learned)")
+    parser.add_argument("--reject-cc", type=int, help="control change that rejects (default 67, or as it was learned)")
     parser.add_argument("--channel", type=int, default=1, help="channel of what is played, 1..16, for pitched parts")
+    parser.add_argument("--route", metavar="PART=CH,...", help="channels of single parts, such as bass=2,drums=10")
+    parser.add_argument(
+        "--audition-channel", type=int, default=16, help="channel on which a candidate is tried (default %(default)s)"
+    )
     parser.add_argument("--thru", action="store_true", help="send what you play on to the out port")
     parser.add_argument(
         "--spp-unit", type=int, choices=(6, 1), default=6, help="1 for Ardour before 7.4, which counts clocks"
@@ -264,6 +281,7 @@ def _live(commands: argparse._SubParsersAction[_Parser]) -> None:
     _live_chord_options(parser)
     _model_options(parser)
     parser.set_defaults(run=_run_live, temperature=None)
+    return parser
 
 
 def _live_chord_options(parser: argparse.ArgumentParser) -> None:
@@ -283,26 +301,38 @@ def _live_chord_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--chord-model", default="chords", metavar="MODEL", help="name or folder (default %(default)s)")
 
 
-_LIVE_CHORDS_ONLY = ("rhythm", "complexity", "pattern")
-_LIVE_CHORDS = (*_LIVE_CHORDS_ONLY, "key", "style", "temperature", "register", "density")
-_LIVE_CONTINUE_ONLY = ("polyphony", "loudness", "syncopation", "similarity", "parts", "tune")
+_CHORDS_ONLY = ("rhythm", "complexity", "pattern")
+_CHORDS = (*_CHORDS_ONLY, "key", "style", "temperature", "register", "density")
+_PLANS_ONLY = ("polyphony", "loudness", "syncopation", "similarity", "parts", "tune")
+_DRUMS: dict[str, Any] = {"parts": ("drums",), "candidates": 1}
+"""What continues where chords and bass are another model's."""
 
 
 def _run_live(args: argparse.Namespace) -> int:
-    harmonize = args.mode == "harmonize"
-    for name in _LIVE_CONTINUE_ONLY if harmonize else _LIVE_CHORDS_ONLY:
+    read, mode = config.load(), Mode(args.mode)
+    idle = _PLANS_ONLY if mode.has_chords else _CHORDS_ONLY
+    for name in idle:
         if getattr(args, name) is not None:
             option = "from" if name == "tune" else name
-            raise UsageError(f"--{option} is not for --mode {args.mode}: leave it out, or choose the other mode")
-    if harmonize:
-        asked = {name: getattr(args, name) for name in _LIVE_CHORDS if getattr(args, name) is not None}
-        seed = secrets.randbelow(2**31) if args.seed is None else args.seed
-        return app.run_live(args, Settings(), parse_metre(args.meter), HarmonySettings(**asked, seed=seed))
+            raise UsageError(f"--{option} is not for --mode {args.mode}: leave it out, or choose another mode")
+    if args.tune and mode is not Mode.CONTINUE:
+        raise UsageError(f"--from is for --mode continue, not {args.mode}")
+    seed = secrets.randbelow(2**31) if args.seed is None else args.seed
+    asked = {name: getattr(args, name) for name in _CHORDS if mode.has_chords and getattr(args, name) is not None}
+    if mode is Mode.ACCOMPANY:
+        asked.pop("style", None)  # it is the drummer's
+        asked.setdefault("pattern", "bass+chord")
+    harmony = HarmonySettings(**asked, seed=seed)
+    if mode.has_chords:
+        style = (args.style or "rock") if mode is Mode.ACCOMPANY else None
+        settings = Settings(style=style, seed=seed, **_DRUMS if mode is Mode.ACCOMPANY else {})
+        return live_command.run_live(args, settings, read, harmony)
     if args.temperature is None:
         args.temperature = Settings().temperature
+    args.seed = seed
     if args.tune:
         return demo.play_file(args, _settings(args))
-    return app.run_live(args, _settings(args), parse_metre(args.meter))
+    return live_command.run_live(args, _settings(args), read, harmony)
 
 
 def _server(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -333,13 +363,21 @@ def _models(commands: argparse._SubParsersAction[_Parser]) -> None:
     export.add_argument("--precision", nargs="+", choices=("fp32", "fp16", "int8"), default=["fp32", "int8"])
     export.add_argument("--corpora", type=Path, help="packed corpora (scripts/prepare_corpora.py) to verify it on")
     export.set_defaults(run=lambda a: app.run_export(a.checkpoint, a.out, a.name, a.precision, a.corpora))
-    bench = commands.add_parser("bench", help="measure on this machine")
-    bench.add_argument("what", choices=("engine",))
-    bench.add_argument("--json", action="store_true")
-    bench.add_argument("--provider", choices=("cpu", "cuda"), default="cpu")
-    bench.add_argument("--model", default="small-int8")
-    bench.add_argument("--out", type=Path, help="append the line to this .jsonl file")
-    bench.set_defaults(run=lambda a: app.run_bench(a.model, a.provider, a.json, a.out))
+    measured = commands.add_parser("bench", help="measure on this machine").add_subparsers(
+        required=True, metavar="WHAT"
+    )
+    engine = measured.add_parser("engine", help="the model: milliseconds a token, prefill, start-up")
+    engine.add_argument("--json", action="store_true")
+    engine.add_argument("--provider", choices=("cpu", "cuda"), default="cpu")
+    engine.add_argument("--model", default="small-int8")
+    engine.add_argument("--out", type=Path, help="append the line to this .jsonl file")
+    engine.set_defaults(run=lambda a: app.run_bench(a.model, a.provider, a.json, a.out))
+    live = measured.add_parser("live", help="the live process, driven over JACK as a DAW would")
+    bench_live.add_options(live)
+    live.set_defaults(run=bench_live.run)
+    checks = commands.add_parser("doctor", help="what works on this machine, and what to do about the rest")
+    doctor.add_options(checks)
+    checks.set_defaults(run=doctor.run)
     ports = commands.add_parser("ports", help="the MIDI ports of this machine")
     ports.add_argument("--api", choices=("auto", "alsa", "jack", "coremidi", "winmm"), default="auto")
     ports.set_defaults(run=lambda a: app.run_ports(a.api))

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from daw_assist.app import Stage, end_in_order, hands_of, open_stage
 from daw_assist.beside import serve_command, server_beside
 from daw_assist.clock import NS_PER_SECOND, HostNs, MonotonicClock
 from daw_assist.errors import PortError, UsageError
 from daw_assist.examples import greensleeves
+from daw_assist.live_command import end_in_order, hands_of
 from daw_assist.mailbox import Bounded
 from daw_assist.midi.file import from_song, load_midi, save_midi, to_song
 from daw_assist.midi.memory import MemoryInput, MemoryOutput
@@ -28,9 +28,10 @@ from daw_assist.music.metre import Metre
 from daw_assist.music.parts import DRUM_CHANNEL, Part
 from daw_assist.music.quantise import quantise
 from daw_assist.music.time import TempoMap, Ticks
-from daw_assist.performance import Hands
 from daw_assist.server.endpoint import Endpoint, endpoint_from, ipc_endpoint, private_folder
 from daw_assist.show import save_picture, text_roll
+from daw_assist.stage import Lead, Stage, open_stage
+from daw_assist.suggest.hands import Hands
 from daw_assist.suggest.policy import Chosen
 from daw_assist.suggest.suggestion import Settings, Suggestion
 from daw_assist.transport.internal import InternalClock
@@ -174,7 +175,7 @@ def _perform(
         closed.put(Closed(index, bar, ready))
 
     with server_beside(endpoint, command), open_stage(
-        (port, output), transport, metre, settings, hands, endpoint, told
+        (port, output), Lead(transport, transport), metre, settings, hands, endpoint, told
     ) as stage:  # fmt: skip
         tune = TunePlayer(song, transport, port, stage.loops.press, accept_tick)
         transport.start(HostNs(clock.now() + int(COUNT_IN_S * NS_PER_SECOND)), 0.0)

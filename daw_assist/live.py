@@ -1,6 +1,6 @@
 """The main path in real time: the loops and nothing else.
 
-    T1  the port's callback: stamp, append, wake           (in `midi`)
+    T1  the port's thread: stamp, pass on, append, wake     (in `midi`, through `incoming`)
     T2  music: `Performance.step` every few milliseconds    (here)
     T3  sender: owns what is due and the out port           (in `schedule.sender`)
     T4  link: owns every ZeroMQ socket                      (here)
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -20,11 +21,14 @@ from typing import Any, Protocol
 
 from daw_assist.clock import NS_PER_MS, Clock, HostNs
 from daw_assist.errors import DawAssistError
-from daw_assist.live_plans import Ask
+from daw_assist.incoming import Incoming
+from daw_assist.live_plans import Ask, FillAsk, WarmAsk
 from daw_assist.mailbox import Bounded, Latest
 from daw_assist.midi.ports import MidiInput
 from daw_assist.performance import Performance
+from daw_assist.suggest.hands import Control
 from daw_assist.suggest.harmony_plan import Harmonization, HarmonyAsk
+from daw_assist.suggest.steer import Steer
 from daw_assist.suggest.suggestion import Suggestion
 
 log = logging.getLogger(__name__)
@@ -33,9 +37,33 @@ STEP_NS = 4 * NS_PER_MS
 """How often T2 looks while nothing comes in: an event leaves T2 120 ms early, so this is far from critical."""
 INBOX = 8_192
 STATUS_S = 1.0
-LINK_WAIT_S = 0.02
-_NAMES = {Ask: "continue", HarmonyAsk: "harmonize"}
-"""The request of each kind of ask."""
+LINK_WAIT_S = 0.005
+REOPEN_S = 0.5
+SWITCH_S = 0.0005
+"""How long one of our threads may keep the interpreter from another that waits for it (Python's own is 5 ms)."""
+_NAMES = {Ask: "continue", FillAsk: "fill", HarmonyAsk: "harmonize", WarmAsk: "warm"}
+"""The request of each kind of ask, in the order in which they are sent."""
+AnyAsk = Ask | FillAsk | HarmonyAsk | WarmAsk
+
+
+class Asks:
+    """What is wanted of the engine: of each kind the newest. Threads: one puts (T2), one takes (T4)."""
+
+    def __init__(self) -> None:
+        self._slots: dict[type, Latest[AnyAsk]] = {kind: Latest() for kind in _NAMES}
+
+    @property
+    def overwritten(self) -> int:
+        """Those that a newer one replaced before they were sent."""
+        return sum(slot.overwritten for kind, slot in self._slots.items() if kind is not WarmAsk)
+
+    def put(self, value: AnyAsk) -> None:
+        """Replace one of the same kind that was not taken yet."""
+        self._slots[type(value)].put(value)
+
+    def take(self) -> AnyAsk | None:
+        """The next one, once."""
+        return next((value for slot in self._slots.values() if (value := slot.take()) is not None), None)
 
 
 class Link(Protocol):
@@ -60,14 +88,18 @@ class LiveLoops:
         port: MidiInput,
         clock: Clock,
         open_link: Callable[[], Link],
-        asks: Latest[Ask | HarmonyAsk],
+        asks: Asks,
+        incoming: Incoming,
+        more_status: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         self._performance, self._port, self._clock = performance, port, clock
+        self._incoming, self._more_status = incoming, more_status
         self._open_link, self._asks = open_link, asks
         self._wake = threading.Event()
         self._inbox: Bounded[tuple[bytes, HostNs]] = Bounded(INBOX, self._wake)
-        self._controls: Bounded[str] = Bounded(64, self._wake)
-        self._answers: Latest[Suggestion | Harmonization] = Latest(self._wake)
+        self._controls: Bounded[Control | Steer] = Bounded(64, self._wake)
+        self._plans: Latest[Suggestion] = Latest(self._wake)
+        self._chords: Latest[Harmonization] = Latest(self._wake)
         self._status: Latest[dict[str, Any]] = Latest()
         self._stopping = threading.Event()
         self._threads = [
@@ -84,17 +116,24 @@ class LiveLoops:
         """Begin to listen; the garbage collector leaves alone what start-up made (a collection of it took 53-120 ms)."""
         gc.collect()
         gc.freeze()
+        sys.setswitchinterval(SWITCH_S)
         for thread in self._threads:
             thread.start()
         self._port.start(self._heard)
 
     def _heard(self, message: bytes, at: HostNs) -> None:
-        """T1: append and wake, nothing else."""
-        self._inbox.put((message, at))
+        """T1: pass on, append and wake, nothing else."""
+        if self._incoming.take(message, at):
+            self._inbox.put((message, at))
+
+    def listen(self, port: MidiInput) -> None:
+        """Hear this port from now on: the old one has gone. Threads: any."""
+        self._port = port
+        port.start(self._heard)
 
     def press(self, control: str) -> None:
         """A control by name, as `ask` would send it."""
-        self._controls.put(control)
+        self._controls.put(Control(control))
 
     def stop(self) -> None:
         """End both threads; whoever owns the sender stops it afterwards, which ends what sounds."""
@@ -111,7 +150,7 @@ class LiveLoops:
                 second = self._clock.now() // 1_000_000_000
                 if second != told:
                     told = second
-                    self._status.put({**self._performance.status(), **self._own_status()})
+                    self._status.put({**self._performance.status(), **self._own_status(), **self._more_status()})
             except Exception:
                 self.errors += 1
                 log.exception("the music thread met an error; everything is silenced and it goes on")
@@ -122,7 +161,7 @@ class LiveLoops:
     def _own_status(self) -> dict[str, Any]:
         """What only the loops know."""
         dropped = self._inbox.dropped + self._controls.dropped
-        overtaken = self._asks.overwritten + self._answers.overwritten
+        overtaken = self._asks.overwritten + self._plans.overwritten + self._chords.overwritten
         return {
             "inbox_dropped": dropped, "overtaken": overtaken, "errors": self.errors,
             "refusals": sum(self.refusals.values()), "complaint": self.complaint,
@@ -132,47 +171,60 @@ class LiveLoops:
         """One look at everything that came, then what is due."""
         while (item := self._inbox.take()) is not None:
             self._performance.message(*item)
-        while (name := self._controls.take()) is not None:
-            self._performance.control(name, self._clock.now())
-        if (answer := self._answers.take()) is not None:
-            if isinstance(answer, Suggestion):
-                self._performance.offer(answer)
+        while (control := self._controls.take()) is not None:
+            if isinstance(control, Steer):
+                self._performance.steer(control, self._clock.now())
+                self._incoming.thru = self._incoming.thru if control.thru is None else control.thru
             else:
-                self._performance.harmonized(answer, self._clock.now())
+                self._performance.act(control, self._clock.now())
+        if (plan := self._plans.take()) is not None:
+            self._performance.offer(plan)
+        if (chords := self._chords.take()) is not None:
+            self._performance.harmonized(chords, self._clock.now())
         self._performance.step(self._clock.now())
 
     def _link(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                link = self._open_link()
+            except DawAssistError as error:
+                self._refused("no_link", str(error))
+            else:
+                try:
+                    self._serve(link)
+                except Exception as error:
+                    self.errors += 1
+                    self.complaint = f"the line to the server was lost and is opened again: {error}"
+                    log.exception("the link thread met an error and opens the line again")
+                finally:
+                    link.close()
+            self._stopping.wait(REOPEN_S)
+
+    def _serve(self, link: Link) -> None:
         last_status = 0.0
-        try:
-            link = self._open_link()
-        except DawAssistError as error:
-            self._refused("no_link", str(error))
-            return
-        try:
-            while not self._stopping.is_set():
-                if (ask := self._asks.take()) is not None and link.ask(_NAMES[type(ask)], **_fields(ask)) is None:
-                    self._refused("no_server", "the server is gone: start daw-assist live again, or daw-assist serve")
-                now = self._clock.now() / 1e9
-                if now - last_status > STATUS_S and (status := self._status.take()) is not None:
-                    link.ask("live_status", state=status)
-                    last_status = now
-                for news in link.poll(LINK_WAIT_S):
-                    self._hear(news)
-        except Exception as error:
-            self.errors += 1
-            self.complaint = f"no more suggestions: {error}"
-            log.exception("the link thread met an error and ends")
-        finally:
-            link.close()
+        while not self._stopping.is_set():
+            while (ask := self._asks.take()) is not None:
+                if link.ask(_NAMES[type(ask)], **_fields(ask)) is None:
+                    self._refused("no_server", "the server is gone: it is started again, or start daw-assist serve")
+            now = self._clock.now() / 1e9
+            if now - last_status > STATUS_S and (status := self._status.take()) is not None:
+                link.ask("live_status", state=status)
+                last_status = now
+            for news in link.poll(LINK_WAIT_S):
+                self._hear(news)
 
     def _hear(self, news: Any) -> None:
         """An Answer (`name`, `value`, `error`) or an Event (`topic`, `body`)."""
         if getattr(news, "topic", None) == "control":
-            self._controls.put(news.body.name)
-        elif getattr(news, "name", None) not in ("continue", "harmonize"):
+            told = news.body
+            control = Control(told.name, told.bars, told.part, told.action)
+            self._controls.put(told.steer if told.steer is not None else control)
+        elif getattr(news, "name", None) not in ("continue", "fill", "harmonize"):
             return
-        elif isinstance(news.value, Suggestion | Harmonization):
-            self._answers.put(news.value)
+        elif isinstance(news.value, Suggestion):
+            self._plans.put(news.value)
+        elif isinstance(news.value, Harmonization):
+            self._chords.put(news.value)
         elif news.error is not None:
             self._refused(getattr(news.error, "code", "protocol"), str(news.error))
 
@@ -182,6 +234,6 @@ class LiveLoops:
             self.complaint = text
 
 
-def _fields(ask: Ask | HarmonyAsk) -> dict[str, Any]:
+def _fields(ask: AnyAsk) -> dict[str, Any]:
     """An ask has the fields of its request in the protocol's table."""
     return {field.name: getattr(ask, field.name) for field in fields(ask)}

@@ -87,7 +87,9 @@ class LiveHarmony:
         channels: Mapping[Part, int],
     ) -> None:
         self.settings, self.policy, self.player = settings, HarmonyPolicy(LOOK_AHEAD_NS / NS_PER_MS), ChordPlayer()
-        self._transport, self._grid, self._listener, self._sender = transport, grid, listener, sender
+        self.grid = grid
+        self.muted = False
+        self._transport, self._listener, self._sender = transport, listener, sender
         self._asks, self._channels = asks, dict(channels)
         self._plan: Plan = ()
         self._past: dict[int, tuple[ChordSpan, ...]] = {}  # by bar as heard; ticks from its bar line
@@ -102,7 +104,7 @@ class LiveHarmony:
     def step(self, now: HostNs, tick: float, closing: int) -> None:
         """Hand over what is due soon, then ask if it is time. `closing`: the bar that the listener closes next."""
         self._hand_over(now)
-        line = self._grid.bar_at(tick)
+        line = self.grid.bar_at(tick)
         # Just behind a bar line the bar before it is not closed yet, and a context without it would be wrong.
         if line.index != closing or not self._heard_enough(line):
             return
@@ -132,10 +134,17 @@ class LiveHarmony:
         if on is self.policy.on:
             return
         tick = self._transport.tick_at(now)
-        self._entered = self._grid.bar_at(tick).index
+        self._entered = self.grid.bar_at(tick).index
         self.policy.on = on
         if not on:
             self.end(tick)
+
+    def mute(self, muted: bool) -> None:
+        """Be silent, or heard again; chords go on being predicted meanwhile."""
+        if muted:
+            self._sender.cancel(self._tag)
+            self._tag += 1
+        self.muted = muted
 
     def end(self, tick: float) -> None:
         """End what sounds and forget what was planned; up to `tick` it was heard, and is history."""
@@ -158,7 +167,7 @@ class LiveHarmony:
         """The song stands or goes on at another place; `end` and `bar_closed` came before."""
         self._plan, self._voicing = (), None
         self._handed = tick
-        self._entered = self._grid.bar_at(tick).index
+        self._entered = self.grid.bar_at(tick).index
 
     def status(self) -> dict[str, Any]:
         """Flat names, plain values."""
@@ -176,10 +185,10 @@ class LiveHarmony:
 
     def _slots(self, tick: float, rhythm: str | None = None) -> Iterator[Slot]:
         """The slots that begin after `tick`, up to the end of the bars that a plan covers; usually those of the settings."""
-        first = self._grid.bar_at(tick).index
+        first = self.grid.bar_at(tick).index
         per_ms = self._transport.bpm * TICKS_PER_QUARTER / 60e3
         for index in range(first, first + BARS_BEYOND + 1):
-            line = self._grid.bar_line(index)
+            line = self.grid.bar_line(index)
             for start, end in pairwise(slot_edges((Bar(line.metre, (), line.length),), rhythm or self.settings.rhythm)):
                 if line.start + start > tick:
                     at = Ticks(line.start + start)
@@ -193,7 +202,7 @@ class LiveHarmony:
                 self._count(until)
             self._handed = until
         events = self.player.due(until, self._tag)
-        if events:
+        if events and not self.muted:
             self._sender.schedule(
                 [Due(self._transport.host_at(event.tick), event.message, event.tag) for event in events]
             )
@@ -203,7 +212,7 @@ class LiveHarmony:
         if not self.policy.on:
             return False
         heard = self._listener.counters()["notes"] > 0
-        return self._begun or (heard and self._grid.bar_at(self._handed).index > self._entered)
+        return self._begun or (heard and self.grid.bar_at(self._handed).index > self._entered)
 
     def _count(self, until: float) -> None:
         """Tell the policy with what each slot was served that is handed over now."""
@@ -219,8 +228,8 @@ class LiveHarmony:
     def _ask(self, slot: Slot, tick: float, line: BarLine) -> None:
         context = self._listener.context()
         heard = self._read_again(context, line)
-        last = self._grid.bar_at(slot.tick).index + BARS_BEYOND
-        coming = (self._grid.bar_line(index) for index in range(line.index + 1, last + 1))
+        last = self.grid.bar_at(slot.tick).index + BARS_BEYOND
+        coming = (self.grid.bar_line(index) for index in range(line.index + 1, last + 1))
         bars = (*heard, self._listener.running_bar(tick), *(Bar(one.metre, (), one.length) for one in coming))
         lines = (0, *accumulate(int(bar.length) for bar in bars))
         shift = int(line.start) - lines[len(heard)]

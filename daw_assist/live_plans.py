@@ -1,8 +1,9 @@
-"""Plans that continue what is played, step by step: the mode `continue` of the music thread (T2), without its thread.
+"""Plans of bars, step by step: everything but chords that the music thread (T2) plays, without its thread.
 
-    running bar -> draft asked for -> plan offered -> accepted -> played on the bar line -> part of what was heard
+    running bar -> draft asked for -> plan offered -> accepted, or our turn -> played on the bar line -> part of what was heard
 
-`Policy` decides when to ask and what plays; this holds the plan that plays and hands its notes to the sender.
+`Policy` decides when to ask and what plays, `Turns` whose bar it is; this holds the plan that plays and hands its notes to
+the sender.
 
 Threads: one (T2), `Performance` calls it.
 """
@@ -17,11 +18,13 @@ from typing import Protocol
 from daw_assist.clock import NS_PER_MS, HostNs
 from daw_assist.context.listener import Listener
 from daw_assist.music.bars import Bar
+from daw_assist.music.metre import BarLine
 from daw_assist.music.parts import Part
 from daw_assist.music.time import TICKS_PER_QUARTER, Ticks
 from daw_assist.schedule.due import Due
 from daw_assist.schedule.player import LOOK_AHEAD_NS, PlanPlayer
 from daw_assist.schedule.sender import Sender
+from daw_assist.suggest.modes import Turns, WhenAccepted
 from daw_assist.suggest.policy import Chosen, Policy
 from daw_assist.suggest.suggestion import Settings
 from daw_assist.transport.position import BarGrid, Transport
@@ -30,6 +33,10 @@ COMMIT_NS = 60 * NS_PER_MS
 """An accepted plan is taken this long before its bar line; until the line, a newer or later one still gets its chance."""
 KEPT_TAGS = 32
 """Plans of which a note may still ring; the longest token lasts 24 quarters, and a plan starts on a bar line."""
+SEED_STEP = 1009
+"""Each draft has a seed of its own that follows from the first one, so that an evening can be made again."""
+WARM_AT = 0.05
+"""Share of a bar after which the closed bars go to the engine, which reads them while the player plays on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +49,32 @@ class Ask:
     settings: Settings
 
 
-class Asker(Protocol):
-    """Where asks go; never waits (`mailbox.Latest`)."""
+@dataclass(frozen=True, slots=True)
+class WarmAsk:
+    """The context of the next draft, to be read ahead."""
 
-    def put(self, value: Ask) -> None:
-        """Replace an ask that was not taken yet."""
+    epoch: int
+    first_bar: int
+    bars: tuple[Bar, ...]
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class FillAsk:
+    """Bars `first`..`last` (from 0) of `bars` are wanted anew; the notes they hold stay."""
+
+    epoch: int
+    first: int
+    last: int
+    bars: tuple[Bar, ...]
+    settings: Settings
+
+
+class Asker(Protocol):
+    """Where asks go; never waits (`live.Asks`)."""
+
+    def put(self, value: Ask | WarmAsk | FillAsk) -> None:
+        """Replace an ask of the same kind that was not taken yet."""
 
 
 class LivePlans:
@@ -63,30 +91,55 @@ class LivePlans:
         channels: Mapping[Part, int],
         counters: Counter[str],
     ) -> None:
-        self.settings, self.policy, self.player = settings, Policy(), PlanPlayer({Part.DRUMS: 9, **channels})
-        self.counters = counters
+        self.settings, self.counters = settings, counters
+        self.player = PlanPlayer({Part.DRUMS: 9, **channels})
+        self.turns: Turns = WhenAccepted()
+        self.policy = Policy()
         self.playing: Chosen | None = None
-        self._transport, self._grid, self._listener, self._sender, self._asks = transport, grid, listener, sender, asks
+        self.muted = False
+        """Plans go on in time and are not heard."""
+        self.paused = False
+        """Turns are not taken until it is accepted again."""
+        self.seed_locked = False
+        self.grid = grid
+        self._transport, self._listener, self._sender, self._asks = transport, listener, sender, asks
         self._tag = 0
         self._tags: deque[int] = deque(maxlen=KEPT_TAGS)
         self._played: dict[int, Bar] = {}
         self._drafts = 0
+        self._warmed: int | None = None
+        self._first_note: tuple[HostNs, HostNs] | None = None
+        self._accepted: HostNs | None = None
+        self.trigger_ms: float | None = None
+        """Of the plan that played last: from the accept, or the bar line if that came later, until its first note was due
+        or, if that is later, handed to the sender."""
 
     @property
     def is_playing(self) -> bool:
         """Whether some of a plan is still to come."""
         return self.playing is not None and self.player.is_playing
 
+    def take_turns(self, turns: Turns) -> None:
+        """Another mode from now on; what plays goes on."""
+        kept = self.policy.counters, self.policy.epoch
+        self.turns = turns
+        self.policy = Policy(turns.aligned, turns.lasting)
+        self.policy.counters, self.policy.epoch = kept[0], kept[1] + 2
+
     def step(self, now: HostNs, tick: float, before: int | None) -> None:
-        """Play what was accepted on its bar line, and have the next drafts made. `before`: the bar of the last step."""
-        line = self._grid.bar_at(tick)
+        """Play what is to be played on its bar line, and have the next drafts made. `before`: the bar of the last step."""
+        line = self.grid.bar_at(tick)
         if before is not None and line.index == before + 1:
-            self._commit(line.index, line.start, passed=True)
-        following = self._grid.bar_line(line.index + 1)
+            self._commit(line.index, line.start, now, passed=True)
+        following = self.grid.bar_line(line.index + 1)
         if now >= self._transport.host_at(following.start) - COMMIT_NS:
-            self._commit(following.index, following.start, passed=False)
+            self._commit(following.index, following.start, now, passed=False)
         self._pump(now)
-        self._draft(tick)
+        self._draft(line, tick)
+
+    def accepted(self, now: HostNs) -> None:
+        """Remember when, for `trigger_ms`."""
+        self._accepted = now
 
     def silence(self, tick: float) -> None:
         """End what plays; only what was heard of it until `tick` becomes history."""
@@ -95,16 +148,21 @@ class LivePlans:
             self._sender.cancel(tag)
         self._tags.clear()
         self.playing = None
-        here = self._grid.bar_at(tick)
-        running = self._played.get(here.index)
-        self._played = {index: bar for index, bar in self._played.items() if index < here.index}
-        if running is not None:
-            heard = tuple(note for note in running.notes if here.start + note.onset <= tick)
-            self._played[here.index] = replace(running, notes=heard)
+        self._unheard_from(tick)
+
+    def mute(self, muted: bool, tick: float) -> None:
+        """Be silent, or heard again; the plan goes on meanwhile."""
+        if muted and not self.muted:
+            for tag in self._tags:
+                self._sender.cancel(tag)
+            self._unheard_from(tick)
+        self.muted = muted
 
     def left(self, closing: int) -> None:
         """The song stops or jumps, after `silence`; `closing` is the bar that the listener would have closed next."""
         self.policy.forget()
+        self.turns.forget()
+        self._warmed = None
         for index, ours in self._played.items():
             self._listener.played((ours,), self._listener.next_bar + index - closing)
         self._played.clear()
@@ -115,44 +173,81 @@ class LivePlans:
         if ours is not None:
             self._listener.played((ours,), self._listener.next_bar)
 
-    def _commit(self, bar: int, start: Ticks, passed: bool) -> None:
+    def ours_in(self, index: int) -> Bar | None:
+        """What of a bar is the assistant's, until it closes."""
+        return self._played.get(index)
+
+    def _unheard_from(self, tick: float) -> None:
+        here = self.grid.bar_at(tick)
+        running = self._played.get(here.index)
+        self._played = {index: bar for index, bar in self._played.items() if index < here.index}
+        if running is not None:
+            heard = tuple(note for note in running.notes if here.start + note.onset <= tick)
+            self._played[here.index] = replace(running, notes=heard)
+
+    def _commit(self, bar: int, start: Ticks, now: HostNs, passed: bool) -> None:
         """Take what was accepted; `passed`: the line has come, and what is not ready now has missed it."""
-        chosen = self.policy.at_bar_line(bar, passed)
+        chosen = self.policy.at_bar_line(bar, passed, not self.paused and self.turns.begins(bar))
         if chosen is None:
             return
+        line_at = self._transport.host_at(start)
         for tag in self._tags:
-            self._sender.cancel_after(tag, self._transport.host_at(start))
+            self._sender.cancel_after(tag, line_at)
         self._tag += 1
         self._tags.append(self._tag)
         self.playing = chosen
         self._played = {index: own for index, own in self._played.items() if index < bar}
-        self._played.update(enumerate(chosen.candidate.bars, bar))
+        if not self.muted:
+            self._played.update(enumerate(chosen.candidate.bars, bar))
         self.player.load(chosen.candidate.bars, start, self._tag)
         self.counters["plans_played"] += 1
+        asked = self._accepted if self._accepted is not None else line_at
+        self._first_note, self._accepted = (HostNs(max(asked, line_at)), line_at), None
 
     def _pump(self, now: HostNs) -> None:
         """Hand the events of the next moments to the sender, at the present tempo."""
         events = self.player.due(self._transport.tick_at(HostNs(now + LOOK_AHEAD_NS)))
-        if events:
-            due = [Due(self._transport.host_at(event.tick), event.message, event.tag) for event in events]
-            self._sender.schedule(due)
+        if not events or self.muted:
+            return
+        due = [Due(self._transport.host_at(event.tick), event.message, event.tag) for event in events]
+        self._sender.schedule(due)
+        if self._first_note is not None:
+            asked, line_at = self._first_note
+            rests = due[0].at - line_at  # the plan itself may begin with a rest
+            self.trigger_ms = round((max(now, due[0].at) - asked - rests) / NS_PER_MS, 3)
+            self._first_note = None
 
-    def _draft(self, tick: float) -> None:
-        line = self._grid.bar_at(tick)
-        running = self._listener.running_bar(tick)
-        ours = self._played.get(line.index)
-        if ours is not None:
-            both = {(note.onset, note.part, note.pitch): note for note in (*ours.notes, *running.notes)}
-            running = replace(running, notes=tuple(sorted(both.values())))
-        share = (tick - line.start) / line.length
+    def _draft(self, line: BarLine, tick: float) -> None:
+        if self.paused or not self.turns.drafts(line.index):
+            return
         context = self._listener.context().bars
+        running = self._running(line, tick)
         if not running.notes and not any(bar.notes for bar in context):
             return
+        share = (tick - line.start) / line.length
         bar_ms = line.length * 60e3 / (self._transport.bpm * TICKS_PER_QUARTER)
         epoch = self.policy.ask(line.index, share, len(running.notes), bar_ms)
-        if epoch is None:
-            return
-        self._drafts += 1
-        # Each draft has a seed of its own that follows from the first one, so that an evening can be made again.
-        settings = replace(self.settings, seed=(self.settings.seed + 1009 * self._drafts) % 2**31)
-        self._asks.put(Ask(epoch, line.index + 1, (*context, running), settings))
+        if epoch is not None:
+            self._drafts += not self.seed_locked
+            self._asks.put(Ask(epoch, line.index + 1, (*context, running), self.asked()))
+        elif self._warmed != line.index and share > WARM_AT and context and not self.policy.held:
+            self._warmed = line.index
+            self.counters["warmed"] += 1
+            self._asks.put(WarmAsk(self.policy.epoch, line.index + 1, context, self.asked()))
+
+    def asked(self) -> Settings:
+        """The settings of the next draft."""
+        return replace(
+            self.settings,
+            seed=(self.settings.seed + SEED_STEP * self._drafts) % 2**31,
+            bars=self.turns.bars or self.settings.bars,
+            candidates=1 if self.policy.quick else self.settings.candidates,
+        )
+
+    def _running(self, line: BarLine, tick: float) -> Bar:
+        """The bar that runs, with what the assistant plays in all of it, for that is known."""
+        running, ours = self._listener.running_bar(tick), self._played.get(line.index)
+        if ours is None:
+            return running
+        both = {(note.onset, note.part, note.pitch): note for note in (*ours.notes, *running.notes)}
+        return replace(running, notes=tuple(sorted(both.values())))

@@ -150,11 +150,13 @@ class FakeEngine:
         if self._drafts == self._manners.hang_on:
             while not self._link.parent_gone():
                 time.sleep(0.1)
-        self._give_up(draft.client, draft.epoch - 1)
+        self._give_up(draft.client, draft.epoch - 1, type(draft))
         self._waiting.append((draft, time.monotonic() + self._manners.seconds))
 
-    def _give_up(self, client: bytes, epoch: int) -> None:
-        stale = [draft for draft, _ in self._waiting if draft.client == client and draft.epoch <= epoch]
+    def _give_up(self, client: bytes, epoch: int, kind: type[Draft] | type[Harmonize] | None = None) -> None:
+        """Chords and drafts have each their own count of epochs; a Cancel is about both."""
+        mine = [draft for draft, _ in self._waiting if draft.client == client and draft.epoch <= epoch]
+        stale = [draft for draft in mine if kind is None or isinstance(draft, kind)]
         self._waiting = [item for item in self._waiting if item[0] not in stale]
         for draft in stale:
             self._link.send(Failed(draft.ticket, "stale", f"epoch {draft.epoch} is not wanted any more"))

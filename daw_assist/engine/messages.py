@@ -3,8 +3,9 @@
     server -> engine:  Draft, Fill, Warm, Harmonize, Cancel, Shutdown
     engine -> server:  Ready, Drafted, Warmed, Harmonized, NoteMade, Failed
 
-One message is one ZeroMQ frame. `ticket` ties an answer to its request; a Draft, Fill or Harmonize of a newer epoch makes
-the engine give up older ones of the same client, running or waiting (it answers Failed with code "stale").
+One message is one ZeroMQ frame. `ticket` ties an answer to its request; a Draft or Fill of a newer epoch makes the engine
+give up older ones of the same client, running or waiting (it answers Failed with code "stale"), and so does a Harmonize
+with older Harmonizes.
 """
 
 from __future__ import annotations

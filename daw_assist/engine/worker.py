@@ -134,13 +134,21 @@ class Chords:
         return Harmonized(request.ticket, harmonize_ahead(request, choose, model.name))
 
 
+Asker = tuple[bytes, bool]
+"""A client, and whether it asks for chords: an accompaniment wants both at a time, each with its own count of epochs."""
+
+
+def _asker(message: Draft | Fill | Warm | Harmonize) -> Asker:
+    return message.client, isinstance(message, Harmonize)
+
+
 class Worker:
     """The loop over the line to the server. Threads: one."""
 
     def __init__(self, line: WorkerLink, model: LoadedModel, chords: Chords) -> None:
         self._line, self._model, self._chords = line, model, chords
         self._waiting: deque[Draft | Fill | Warm | Harmonize] = deque()
-        self._newest: dict[bytes, int] = {}
+        self._newest: dict[Asker, int] = {}
         self._current: Draft | Fill | Warm | Harmonize | None = None
         self._stopping = False
 
@@ -158,16 +166,17 @@ class Worker:
                 self._stopping = True
                 return
             if isinstance(message, Cancel):
-                self._outdate(message.client, message.epoch + 1)
+                for chords in (False, True):
+                    self._outdate((message.client, chords), message.epoch + 1)
                 continue
             if isinstance(message, Draft | Fill | Harmonize):
-                self._outdate(message.client, message.epoch)
+                self._outdate(_asker(message), message.epoch)
             self._waiting.append(message)
 
-    def _outdate(self, client: bytes, epoch: int) -> None:
-        """Requests of this client below `epoch` are stale from now on."""
-        self._newest[client] = max(self._newest.get(client, epoch), epoch)
-        stale = [m for m in self._waiting if m.client == client and m.epoch < epoch]
+    def _outdate(self, asker: Asker, epoch: int) -> None:
+        """Requests of this asker below `epoch` are stale from now on."""
+        self._newest[asker] = max(self._newest.get(asker, epoch), epoch)
+        stale = [m for m in self._waiting if _asker(m) == asker and m.epoch < epoch]
         for message in stale:
             self._waiting.remove(message)
             self._line.send(Failed(message.ticket, "stale", f"epoch {message.epoch} was overtaken by {epoch}"))
@@ -178,7 +187,7 @@ class Worker:
         self._read_all()
         current = self._current
         return self._stopping or (
-            current is not None and current.epoch < self._newest.get(current.client, current.epoch)
+            current is not None and current.epoch < self._newest.get(_asker(current), current.epoch)
         )
 
     def _answer(self, request: Draft | Fill | Warm | Harmonize) -> None:

@@ -206,6 +206,29 @@ def connect_named(
     return port_in, port_out
 
 
+def open_output(name: str, api: str = "auto", peer: str | None = None) -> MidiOutput:
+    """An output alone: the `name` of a pair that `open_virtual` makes, or (peer) connected to a port that exists.
+
+    `name` ends in " out", as the pair's does. PortError as of the other two.
+    """
+    system = chosen(api, look())
+    if system == "winmm" and peer is None:
+        raise PortError(NO_VIRTUAL_PORTS)
+    port = RtOutput(system, name if system == "jack" else name.removesuffix(" out"), name)
+    try:
+        if peer is None:
+            port.open_virtual(_port_name(name, system))
+        else:
+            port.open_peer(peer, _port_name(name, system))
+    except PortError:
+        port.close()
+        raise
+    except rtmidi.RtMidiError as error:
+        port.close()
+        raise PortError(f"cannot open {name!r} on {system}: {error}; another program may hold it") from error
+    return port
+
+
 def list_ports(api: str = "auto") -> PortNames:
     """The ports there are now. Opens one short-lived client each way: not more than once a second, please."""
     system = chosen(api, look())

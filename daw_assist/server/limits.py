@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
-from daw_assist.errors import RequestError
+from daw_assist.errors import RequestError, UsageError
 from daw_assist.music.bars import Bar
 from daw_assist.music.chords import QUALITIES, Chord, ChordSpan
-from daw_assist.music.metre import MAX_BAR_TICKS
+from daw_assist.music.metre import MAX_BAR_TICKS, parse_metre
 from daw_assist.music.notes import Note
 from daw_assist.music.voicing import Voicing
 from daw_assist.server.protocol import HarmonizeRequest
+from daw_assist.suggest.hands import ACTIONS
+from daw_assist.suggest.harmony import HarmonySettings
 from daw_assist.suggest.harmony_asked import fault_of_harmony
+from daw_assist.suggest.modes import Mode
+from daw_assist.suggest.steer import CLEARABLE, Steer, parse_fill, parse_mode, steered, steered_chords
 from daw_assist.suggest.suggestion import MAX_BARS, Settings
 from daw_assist.tokens.asked import fault_of
 
@@ -49,6 +54,39 @@ def check_settings(settings: Settings) -> None:
     fault = fault_of(settings)
     if fault is not None:
         raise _no(fault)
+
+
+def check_action(action: str) -> None:
+    """`RequestError` (bad_request) unless it is something a hand can do."""
+    if action not in ACTIONS:
+        raise _no(f"there is no action {action[:24]!r}; there are {', '.join(ACTIONS)}")
+
+
+def check_steer(steer: Steer) -> None:
+    """`RequestError` (bad_request) unless everything that is moved has a place to go to."""
+    idle = [name for name in steer.clear if name not in CLEARABLE]
+    if idle:
+        raise _no(f"{idle[0][:24]!r} cannot be left to the model; these can: {', '.join(CLEARABLE)}")
+    try:
+        mode = parse_mode(steer.mode) if steer.mode is not None else None
+        if steer.fill is not None:
+            parse_fill(steer.fill)
+        if steer.meter is not None and not parse_metre(steer.meter).is_supported:
+            raise _no(f"metre {steer.meter} cannot be followed: give one of at most 8 quarters a bar, like 7/8")
+    except UsageError as error:
+        raise _no(str(error)) from None
+    if steer.bpm is not None and not 10 <= steer.bpm <= 999:
+        raise _no(f"bpm must be in 10..999, not {steer.bpm}")
+    # Which mode it meets is known to the live process alone: what is right for either kind may pass.
+    bare = replace(steer, clear=())
+    of_bars = fault_of(steered(Settings(), bare, Mode.CONTINUE))
+    of_chords = fault_of_harmony(steered_chords(HarmonySettings(), bare, Mode.HARMONIZE))
+    if mode is Mode.HARMONIZE:
+        of_bars = of_chords
+    elif mode is not None and not mode.has_chords:
+        of_chords = of_bars
+    if of_bars is not None and of_chords is not None:
+        raise _no(of_bars)
 
 
 def check_harmonize(request: HarmonizeRequest) -> None:

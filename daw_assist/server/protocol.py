@@ -27,6 +27,7 @@ from daw_assist.music.time import Ticks
 from daw_assist.music.voicing import Voicing
 from daw_assist.suggest.harmony import HarmonySettings
 from daw_assist.suggest.harmony_plan import Harmonization
+from daw_assist.suggest.steer import Steer
 from daw_assist.suggest.suggestion import Settings, Suggestion
 from daw_assist.tokens.asked import part_words
 
@@ -122,6 +123,18 @@ class AcceptRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     part: Part | None = None
 
 
+class LearnRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of `suggest.hands.ACTIONS`: put it on the next note, control change or program change that is played, or off."""
+
+    action: str
+
+
+class SteerRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Every field of `suggest.steer.Steer`; those left out stay as they are."""
+
+    settings: Steer
+
+
 class Done(msgspec.Struct, frozen=True):
     """It was done, or passed on."""
 
@@ -189,11 +202,13 @@ class NoteEvent(msgspec.Struct, frozen=True):
 
 
 class ControlEvent(msgspec.Struct, frozen=True):
-    """What the live process is to do; `bars` and `part` narrow an `accept`."""
+    """What the live process is to do; `bars` and `part` narrow an `accept`, `action` is what is learned."""
 
     name: str
     bars: int | None = None
     part: Part | None = None
+    action: str | None = None
+    steer: Steer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,12 +258,22 @@ REQUESTS: Mapping[str, Spec] = {
         Spec("previous", Nothing, Done, "Show the previous candidate."),
         Spec("panic", Nothing, Done, "Silence everything now."),
         Spec("stop_playing", Nothing, Done, "End what the assistant plays, now."),
-        Spec("undo", Nothing, Done, "Take the last accept back: end what plays, or play nothing at the bar line."),
+        Spec("undo", Nothing, Done, "Take the last accept or reject back; what was put away is shown again, and held."),
+        Spec("hold", Nothing, Done, "Freeze the suggestion that is shown, or let it go again."),
+        Spec("mute", Nothing, Done, "Silence the assistant, or let it be heard again; it goes on in time."),
+        Spec("audition", Nothing, Done, "Hear the candidate on a channel of its own, or end that."),
+        Spec("tap", Nothing, Done, "A tap of the tempo, for the internal clock."),
+        Spec("learn", LearnRequest, Done, "Put an action on the next note, control or program change that is played."),
+        Spec("unlearn", LearnRequest, Done, "Take an action off whatever it is on."),
+        Spec("steer", SteerRequest, Done, "Move settings, mode, metre or tempo of the live process."),
         Spec("shutdown", Nothing, Done, "End the server and its engine."),
     )
 }
 
-CONTROLS = ("accept", "reject", "next", "previous", "panic", "stop_playing", "undo")
+CONTROLS = (
+    "accept", "reject", "next", "previous", "panic", "stop_playing", "undo", "hold", "mute", "audition", "tap",
+    "learn", "unlearn", "steer",
+)  # fmt: skip
 """Requests that are passed on to the live process on the topic `control`."""
 
 EVENTS: Mapping[str, EventSpec] = {
@@ -418,7 +443,7 @@ def request_from_text(name: str, fields: Mapping[str, str]) -> msgspec.Struct:
             if own or not takes_settings:
                 values[key] = value
             else:
-                asked[key] = part_words(value) if key == "parts" and isinstance(value, str) else value
+                asked[key] = part_words(value) if key in ("parts", "clear") and isinstance(value, str) else value
         if asked:
             values["settings"] = {**values.get("settings", {}), **_settings_of(spec.request, asked)}
         return msgspec.convert(values, spec.request, strict=False)

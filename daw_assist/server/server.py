@@ -36,7 +36,14 @@ from daw_assist.engine.process import EngineProcess, EngineState
 from daw_assist.errors import EngineError, RequestError
 from daw_assist.server.endpoint import Endpoint, ServerLock, private_folder
 from daw_assist.server.keys import ServerKeys, default_keys_folder, server_keys
-from daw_assist.server.limits import check_context, check_fill, check_harmonize, check_settings
+from daw_assist.server.limits import (
+    check_action,
+    check_context,
+    check_fill,
+    check_harmonize,
+    check_settings,
+    check_steer,
+)
 from daw_assist.server.protocol import (
     CONTROLS,
     REQUESTS,
@@ -49,12 +56,14 @@ from daw_assist.server.protocol import (
     EngineStatus,
     FillRequest,
     HarmonizeRequest,
+    LearnRequest,
     LiveState,
     LiveStatusRequest,
     NoteEvent,
     Pong,
     RefusedError,
     ServerStatus,
+    SteerRequest,
     WarmReply,
     WarmRequest,
     decode_request,
@@ -335,8 +344,16 @@ class Server:
     def _on_control(self, waiting: Waiting, request: msgspec.Struct) -> Done:
         if self._live_now() is None:
             raise RequestError("no_live", f"nobody plays, so {waiting.name} reaches no one: start daw-assist live")
-        bars, part = (request.bars, request.part) if isinstance(request, AcceptRequest) else (None, None)
-        self._publish("control", ControlEvent(waiting.name, bars, part))
+        event = ControlEvent(waiting.name)
+        if isinstance(request, AcceptRequest):
+            event = ControlEvent(waiting.name, request.bars, request.part)
+        elif isinstance(request, LearnRequest):
+            check_action(request.action)
+            event = ControlEvent(waiting.name, action=request.action)
+        elif isinstance(request, SteerRequest):
+            check_steer(request.settings)
+            event = ControlEvent(waiting.name, steer=request.settings)
+        self._publish("control", event)
         return Done()
 
     def _on_shutdown(self, *_: object) -> Done:

@@ -63,6 +63,11 @@ class HarmonyPolicy:
         self._settled: Ticks | None = None
         self._early_ns: int | None = None
         self._misses = 0
+        self._forced = False
+
+    def renew(self) -> None:
+        """What is wished for has changed: ask for the next slot that an answer can reach, without waiting for its time."""
+        self._forced, self._settled = True, None
 
     def forget(self) -> None:
         """What was asked is for a place that does not come, or is not wanted any more."""
@@ -87,7 +92,7 @@ class HarmonyPolicy:
             left_ms = (slot.at_ns - now_ns) / 1e6
             if left_ms < self._look_ahead_ms + self.took_ms and slot is not there[-1]:
                 continue  # its answer would come too late
-            due = left_ms <= self.lead_ms(slot)
+            due = left_ms <= self.lead_ms(slot) or self._forced
             if due and self._settled is not None and slot.tick <= self._settled:
                 continue
             if not due:
@@ -96,6 +101,7 @@ class HarmonyPolicy:
                 self._early_ns = now_ns
             else:
                 self._settled = slot.tick
+            self._forced = False
             self.epoch += 1
             patience_ms = max(PATIENCE_MS, 4 * self.took_ms) * 2.0 ** min(self._misses, 8)
             self._asked = Asked(self.epoch, slot, now_ns, min(MAX_PATIENCE_MS, patience_ms))

@@ -1,112 +1,180 @@
 """When to ask for a suggestion, which one to keep, and what the composer's hands do to it. Pure: bars in, decisions out.
 
-A draft is asked for when 55 % of the running bar has passed, for the bars after the next bar line, and once more at 80 %
-if something was played since, the first one is there, and the time is likely to do. At the bar line the newest complete
-draft made for it is used; a draft for another bar is late: it is counted and dropped. What is accepted plays from the
-next bar line.
+A draft is asked for when 55 % of the running bar has passed, for the bars after the next bar line, and anew if what was
+played since is not in it, the answer is there, and the time is likely to do. At the bar line the newest complete draft is
+used: one made for this bar (fresh), or else one made for a bar before it (a backup, of as many bars' age). One that comes
+after its bar line is kept for the next chance and counted. Nothing is ever lost: what was accepted, rejected or replaced
+after it was looked at can be taken back.
 
 Threads: one (T2, music).
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections import Counter, deque
+from dataclasses import dataclass, replace
 
+from daw_assist.music.parts import Part
 from daw_assist.suggest.suggestion import Candidate, Suggestion
 
 DRAFT_AT = 0.55
 """Share of the running bar at which a draft is asked for, or earlier where drafts take more than half of what is left."""
 EARLIEST_DRAFT = 0.15
-REDRAFT_AT = 0.80
-DOUBLE_TAP_NS = 250_000_000
+MOST_REDRAFTS = 2
+MOST_BACKUP = 4
+"""Bars that a plan may be older than the bar line it is used at."""
+QUICK_MS = 240.0
+"""A control that was moved is to be heard in 300 ms: where drafts take longer than this, a single candidate comes first."""
+KEPT = 32
+"""Suggestions that can be taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Narrow:
+    """What of a candidate is wanted: its first bars, one part, or (None) all of it."""
+
+    bars: int | None = None
+    part: Part | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A candidate that plays from `first_bar` on."""
+    """A candidate that plays from `first_bar` on; `backup` is how many bars ago it was to."""
 
     candidate: Candidate
     first_bar: int
     suggestion: Suggestion
+    backup: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What lay on the table, to be put back."""
+
+    suggestion: Suggestion
+    index: int
 
 
 class Policy:
-    """Keeps the newest suggestion, what was accepted, and the counts."""
+    """Keeps the newest suggestion, what was accepted, and the counts.
 
-    def __init__(self) -> None:
+    `aligned`, `lasting`: as in `suggest.modes.Turns`.
+    """
+
+    def __init__(self, aligned: bool = False, lasting: bool = False) -> None:
+        self.aligned, self.lasting = aligned, lasting
         self.counters: Counter[str] = Counter()
         self.suggestion: Suggestion | None = None
         self.index = 0
-        self._turned = False
-        self.armed = False
+        self.held = False
+        """Frozen: no draft replaces what is shown."""
+        self.armed: Narrow | None = None
         self.epoch = 0
         self.draft_ms = 0.0
         """What a draft took lately, on the side of caution."""
+        self.quick = False
+        """Whether the draft asked for last is to be a single candidate."""
+        self._turned = False
         self._asked_bar: int | None = None
         self._asked_notes = -1
-        self._redrafted = False
+        self._redrafts = 0
         self._answered = 0
-        self._last_accept_ns: int | None = None
+        self._forced = False
+        self._taken: int | None = None
+        self._undo: deque[_Shown] = deque(maxlen=KEPT)
 
     def forget(self) -> None:
         """The transport stopped or jumped: what was made is for a place that does not come."""
-        self.suggestion, self.index, self.armed = None, 0, False
-        self._asked_bar = None
+        if not self.held and not self.lasting:
+            self._put_away()
+            self.armed = None
+        self._asked_bar = self._taken = None
         self.epoch += 2  # one more than an ask: `offer` still takes the answer to the last ask but one
+
+    def renew(self) -> None:
+        """What is wished for has changed: ask as soon as an answer can still come in time."""
+        self._forced = True
 
     def ask(self, running_bar: int, share: float, notes: int, bar_ms: float) -> int | None:
         """The epoch of a draft that is to be asked for now, else None.
 
         `share` 0..1 of the running bar, which lasts `bar_ms`, has passed; `notes` notes were heard in it so far.
         """
-        if running_bar != self._asked_bar:
+        if self.held:
+            return None
+        left_ms = (1 - share) * bar_ms
+        quick = self._forced and self.draft_ms > QUICK_MS
+        if self._forced:
+            if left_ms < self.draft_ms / (3 if quick else 1):
+                return None
+            self._redrafts = 0
+        elif running_bar != self._asked_bar:
             if share < min(DRAFT_AT, max(EARLIEST_DRAFT, 1 - 2 * self.draft_ms / bar_ms)):
                 return None
+            self._redrafts = 0
         elif (
-            self._redrafted
-            or share < REDRAFT_AT
-            or notes == self._asked_notes
+            self._redrafts >= MOST_REDRAFTS
+            or (notes == self._asked_notes and not self.quick)
             or self._answered != self.epoch
-            or (1 - share) * bar_ms < self.draft_ms
+            or left_ms < self.draft_ms
         ):
             return None
-        self._redrafted = running_bar == self._asked_bar
+        else:
+            self._redrafts += 1
+        self._forced, self.quick = False, quick
         self._asked_bar, self._asked_notes = running_bar, notes
         self.epoch += 1
         self.counters["drafts_asked"] += 1
         return self.epoch
 
     def offer(self, suggestion: Suggestion, running_bar: int) -> bool:
-        """Take an answer; False if it is late, of an older time, or one was already turned to for the same bar."""
+        """Take an answer; False if it is of an older time, or something was chosen or frozen that it must not replace.
+
+        One that came after its bar line is taken too, and counted: it may serve the next one.
+        """
         self._answered = suggestion.epoch
         made_ms = sum(suggestion.provenance.milliseconds.values())
-        self.draft_ms = max(made_ms, 0.8 * self.draft_ms + 0.2 * made_ms)
-        if suggestion.epoch < self.epoch - 1 or suggestion.first_bar <= running_bar:
-            self.counters["drafts_late"] += 1
+        if not self.quick:
+            self.draft_ms = max(made_ms, 0.8 * self.draft_ms + 0.2 * made_ms)
+        late = suggestion.first_bar <= running_bar and not self.lasting
+        self.counters["drafts_late"] += late
+        shown = self.suggestion
+        if suggestion.epoch < self.epoch - 1 or (
+            late and shown is not None and shown.first_bar >= suggestion.first_bar
+        ):
+            self.counters["drafts_stale"] += not late
             return False
-        if self._turned and self.suggestion is not None and self.suggestion.first_bar == suggestion.first_bar:
+        if self.held or (self._turned and shown is not None and shown.first_bar == suggestion.first_bar):
             self.counters["drafts_passed_over"] += 1
             return False
         self.suggestion, self.index, self._turned = suggestion, 0, False
-        self.counters["drafts_ready"] += 1
+        self.counters["drafts_ready"] += not late
         return True
 
-    def accept(self, now_ns: int) -> bool:
-        """Play it from the next bar line; False for the second tap of a double tap (250 ms)."""
-        if self._last_accept_ns is not None and now_ns - self._last_accept_ns < DOUBLE_TAP_NS:
-            self.counters["double_taps"] += 1
-            return False
-        self._last_accept_ns = now_ns
-        self.armed = True
+    def accept(self, narrow: Narrow = Narrow()) -> None:
+        """Play it from the next bar line."""
+        self.armed = narrow
         self.counters["accepted"] += 1
-        return True
 
     def reject(self) -> None:
         """Not this one, nor its siblings."""
-        self.suggestion, self.armed = None, False
+        self._put_away()
+        self.armed, self.held = None, False
         self._asked_bar = None
         self.counters["rejected"] += 1
+
+    def undo(self) -> None:
+        """Take the last accept back, or what was put away last, and keep hold of it."""
+        if self.armed is not None and not self.lasting:
+            self.armed = None
+        elif self._undo:
+            last = self._undo.pop()
+            self.suggestion, self.index, self._turned, self.held = last.suggestion, last.index, True, True
+            self.armed = None
+
+    def hold(self) -> None:
+        """Freeze what is shown, or let it go again."""
+        self.held = not self.held and self.suggestion is not None
 
     def turn(self, by: int) -> None:
         """Next (+1) or previous (-1) candidate."""
@@ -115,17 +183,55 @@ class Policy:
             self._turned = True
             self.counters["turned"] += 1
 
-    def at_bar_line(self, bar: int, passed: bool) -> Chosen | None:
-        """What plays from the line of `bar` on, if something was accepted and is ready.
+    def at_bar_line(self, bar: int, passed: bool, by_turn: bool = False) -> Chosen | None:
+        """What plays from the line of `bar` on, if something was accepted, or it is our turn, and it is ready.
 
-        `passed`: the line has come. What was accepted and is not ready then waits for the next one, and is counted.
+        `passed`: the line has come, and a backup is used rather than nothing; before it a fresh plan may still come.
+        What was accepted and is not ready then waits for the next bar line, and is counted.
         """
-        if not self.armed:
+        if bar == self._taken or (self.armed is None and not by_turn):
             return None
         ready = self.suggestion
-        if ready is None or ready.first_bar != bar:
-            self.counters["bar_lines_not_ready"] += passed
+        backup = bar - ready.first_bar if ready is not None else 0
+        if self.lasting:
+            if ready is None or backup:
+                return None
+        elif (backup or ready is None) and not passed and not self.held:
             return None
-        self.armed = False
-        self.counters["bar_lines_ready"] += 1
-        return Chosen(ready.candidates[self.index], bar, ready)
+        self.counters["plans_wanted"] += 1
+        usable = 0 <= backup <= MOST_BACKUP and not (self.aligned and ready and backup >= _length(ready))
+        if ready is None or not (usable or self.held):
+            self.counters["plans_missed"] += 1
+            return None
+        self.counters[f"plans_backup_{backup}" if backup and not self.held else "plans_fresh"] += 1
+        return self._chosen(ready, bar, backup)
+
+    def _chosen(self, ready: Suggestion, bar: int, backup: int) -> Chosen:
+        candidate = ready.candidates[self.index]
+        if self.aligned:
+            candidate = replace(candidate, bars=candidate.bars[backup:])
+        elif self.armed is not None:
+            candidate = narrowed(candidate, self.armed)
+        self._taken = bar
+        if not self.lasting:
+            self.armed, self.held = None, False
+        if not self.lasting and not self.aligned:
+            self._undo.append(_Shown(ready, self.index))
+        return Chosen(candidate, bar, ready, backup)
+
+    def _put_away(self) -> None:
+        if self.suggestion is not None:
+            self._undo.append(_Shown(self.suggestion, self.index))
+        self.suggestion, self.index, self._turned = None, 0, False
+
+
+def narrowed(candidate: Candidate, narrow: Narrow) -> Candidate:
+    """Only so much of it."""
+    bars = candidate.bars[: narrow.bars]
+    if narrow.part is not None:
+        bars = tuple(replace(bar, notes=tuple(n for n in bar.notes if n.part is narrow.part)) for bar in bars)
+    return replace(candidate, bars=bars)
+
+
+def _length(suggestion: Suggestion) -> int:
+    return len(suggestion.candidates[0].bars)

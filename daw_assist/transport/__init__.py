@@ -1,1 +1,1 @@
-"""Where the bar is: following MIDI clock, or our own clock."""
+"""Where the bar is: following MIDI clock, JACK, Link, or our own clock."""

@@ -7,10 +7,14 @@ seen here: metre, bar, a loop jump without a song position, and the loss of the 
 
 from __future__ import annotations
 
+from math import isfinite
+
 from daw_assist.clock import NS_PER_MS, NS_PER_SECOND, HostNs
+from daw_assist.music.metre import Metre
 from daw_assist.transport.internal import BIG_TEMPO_CHANGE
 from daw_assist.transport.position import NS_PER_MINUTE, ns_per_tick
 from daw_assist.transport.pulse_line import PulseLine
+from daw_assist.transport.source import Quality
 
 CLOCK, START, CONTINUE, STOP, SONG_POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2
 SILENCE_NS = 250 * NS_PER_MS
@@ -22,11 +26,14 @@ SURE_SIGMAS = 4.0
 
 
 class ClockFollower:
-    """A `Transport` led by MIDI clock. Threads: one (the music thread feeds, polls and reads).
+    """A `Source` led by MIDI clock. Threads: one (the music thread feeds, polls and reads).
 
     `hint_bpm`: tempo assumed until pulses say otherwise. `spp_unit`: pulses a song position counts; 6, but Ardour up
     to 7.3 sends single pulses (1). `lossless`: see `PulseLine`. `reason` says in words why it stands or runs.
     """
+
+    name = "midi clock"
+    metre: Metre | None = None
 
     def __init__(self, hint_bpm: float = 120.0, spp_unit: int = 6, lossless: bool = False) -> None:
         self._line = PulseLine(ns_per_tick(hint_bpm), lossless)
@@ -43,6 +50,7 @@ class ClockFollower:
         self._counts = dict.fromkeys(
             ("pulses", "starts", "stops", "timeouts", "resumed", "jumps", "reanchored", "redundant", "ignored"), 0
         )
+        self._counts["resyncs"] = 0
         self.running = False
         self.epoch = 0
         self.reason = "no clock yet"
@@ -59,6 +67,13 @@ class ClockFollower:
             "stalls": line.stalls,
             "tempo_changes": line.tempo_changes,
         }
+
+    def quality(self) -> Quality:
+        line = self._line
+        known: Quality = {"jitter_ms": round(line.jitter / NS_PER_MS, 3), "lost_pulses": line.inserted}
+        if isfinite(line.uncertainty):
+            known["tempo_doubt_bpm"] = round(self.bpm * line.uncertainty / line.interval, 3)
+        return known
 
     def tick_at(self, now: HostNs) -> float:
         if not self.running:
@@ -93,6 +108,28 @@ class ClockFollower:
         if self.running and self._last_pulse is not None and now - self._last_pulse > SILENCE_NS:
             self._stop(self._last_pulse, f"no clock for {SILENCE_NS // NS_PER_MS} ms", "timeouts")
             self._timed_out = True
+
+    def resync(self, now: HostNs) -> None:
+        """A song that ran goes on with the next pulse, as one that was stopped and continued: pulses are ticks.
+
+        If the DAW went on while only we stood still, its next song position puts that right.
+        """
+        waits = self.running or self._armed or self._timed_out
+        if self.running:
+            self._stop(now if self._last_pulse is None else self._last_pulse, "slept", "resyncs")
+        else:
+            self._counts["resyncs"] += 1
+            self.epoch += 1
+        self._line.restart()
+        self._last_pulse = None
+        if waits:
+            self._stand(self._resume, now)
+            self._armed = True
+            self.reason = "slept, waits for the next pulse"
+
+    def close(self) -> None:
+        self.running = self._armed = self._timed_out = False
+        self.reason = "closed"
 
     def _pulse(self, at: HostNs) -> None:
         self.poll(at)

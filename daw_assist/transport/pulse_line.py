@@ -73,6 +73,11 @@ class PulseLine:
         return self._interval
 
     @property
+    def jitter(self) -> float:
+        """Standard deviation of the last pulses around the line in ns, as measured; 0 while nothing is known."""
+        return self._long.jitter
+
+    @property
     def uncertainty(self) -> float:
         """Standard deviation of `interval` in ns; infinite while nothing is known."""
         return self._jitter / sqrt(self._weight) if self._weight else float("inf")

@@ -2,212 +2,27 @@
 
 from __future__ import annotations
 
-import heapq
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
-from itertools import count
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daw_assist.clock import NS_PER_MS, HostNs, VirtualClock
-from daw_assist.context.listener import Listener
-from daw_assist.live_plans import Ask
-from daw_assist.mailbox import Latest
-from daw_assist.midi.memory import MemoryOutput
+from daw_assist.clock import NS_PER_MS
 from daw_assist.midi.message import is_note_off, is_note_on, key_of
-from daw_assist.music.bars import Bar
 from daw_assist.music.metre import Metre
-from daw_assist.music.notes import Note
-from daw_assist.music.parts import Part
-from daw_assist.music.time import Ticks
-from daw_assist.performance import Hands, Performance
-from daw_assist.schedule.sender import Sender
-from daw_assist.suggest.suggestion import Candidate, Provenance, Settings, Suggestion
-from daw_assist.transport.clock_follower import ClockFollower
-from daw_assist.transport.position import BarGrid, ns_per_tick
-
-CLOCK, START, CONTINUE, STOP = b"\xf8", b"\xfa", b"\xfb", b"\xfc"
-ACCEPT, REJECT = bytes((0xB0, 66, 127)), bytes((0xB0, 67, 127))
-MINE = 60
-"""What the player plays, over and over; the assistant's pitches lie above."""
-EXACT_NS = NS_PER_MS // 10
-FOUR = Metre(4, 4)
-METRES = [FOUR, Metre(3, 4), Metre(7, 8), Metre(6, 8)]
-
-Answer = Callable[[Ask], Suggestion]
-
-
-def a_plan(ask: Ask, metre: Metre, hold: int = 12) -> Suggestion:
-    """On each quarter or eighth of the bar a note; a pitch for each bar, an octave for each candidate."""
-    step = 24 if metre.denominator == 4 else 12
-    candidates = tuple(
-        Candidate(
-            tuple(
-                Bar(metre, tuple(
-                    Note(Ticks(tick), Part.KEYS, 72 + 12 * which + number, Ticks(hold), 90)
-                    for tick in range(0, metre.bar_ticks, step)
-                ))
-                for number in range(ask.settings.bars)
-            ),
-            float(which), which,
-        )
-        for which in range(2)
-    )  # fmt: skip
-    origin = Provenance("fake", "", "cpu", ask.settings, len(ask.bars), 0, 0, {"decode": 40.0})
-    return Suggestion(ask.epoch, ask.first_bar, candidates, origin)
-
-
-class Evening:
-    """A DAW that sends its clock, a player, an engine that answers after `delay_ms`, and the assistant between them."""
-
-    def __init__(
-        self,
-        metre: Metre = FOUR,
-        bpm: float = 120.0,
-        delay_ms: float = 0.0,
-        hold: int = 12,
-        step_ms: int = 8,
-        bars: int = 4,
-    ) -> None:
-        self.metre, self.tick_ns = metre, ns_per_tick(bpm)
-        self.clock = VirtualClock(10**9)
-        self.port = MemoryOutput(self.clock)
-        self.sender = Sender(self.port, self.clock)
-        self.asks: Latest[Ask] = Latest()
-        self.asked: list[Ask] = []
-        self.closed: list[Bar] = []
-        self.performance = Performance(
-            ClockFollower(bpm), BarGrid(metre), Listener({}), self.sender, self.asks, Settings(bars=bars, seed=1),
-            Hands(), lambda index, bar, ready: self.closed.append(bar),
-        )  # fmt: skip
-        self._answer: Answer = lambda ask: a_plan(ask, metre, hold)
-        self._delay, self._step_ns = int(delay_ms * NS_PER_MS), step_ms * NS_PER_MS
-        self._queue: list[tuple[int, int, Callable[[], None]]] = []
-        self._order = count()
-        self._looks = self.clock.now()
-        self.origin = 0
-        """Host time of tick 0, were the song to have run on from there."""
-        self.pulse_at: float | None = None
-
-    # The DAW
-
-    def start(self, tick: int = 0, message: bytes = START) -> None:
-        """Start, or Continue where the song stands; the next pulse comes a moment later."""
-        self.say(message)
-        self.pulse_at = self.clock.now() + 5.0 * NS_PER_MS
-        self.origin = round(self.pulse_at - tick * self.tick_ns)
-
-    def stop(self) -> None:
-        self.pulse_at = None
-        self.say(STOP)
-
-    def locate(self, tick: int) -> None:
-        """A jump while it runs: the next pulse is `tick`."""
-        self.say(bytes((0xF2, tick // 6 & 0x7F, tick // 6 >> 7)))
-        if self.pulse_at is not None:
-            self.origin = round(self.pulse_at - tick * self.tick_ns)
-
-    def say(self, message: bytes) -> None:
-        self.performance.message(message, self.clock.now())
-
-    # Time
-
-    def at(self, tick: float, act: Callable[[], None]) -> None:
-        heapq.heappush(self._queue, (round(self.origin + tick * self.tick_ns), next(self._order), act))
-
-    def keys(self, first_bar: int, bars: int, pitch: int = MINE) -> None:
-        """The player: a note a quarter (an eighth in metres of eighths)."""
-        step = 24 if self.metre.denominator == 4 else 12
-        for tick in range(first_bar * self.metre.bar_ticks, (first_bar + bars) * self.metre.bar_ticks, step):
-            self.at(tick, lambda: self.say(bytes((0x90, pitch, 80))))
-            self.at(tick + step - 4, lambda: self.say(bytes((0x80, pitch, 64))))
-
-    def to(self, bar: float) -> None:
-        self.run_until(round(self.origin + bar * self.metre.bar_ticks * self.tick_ns))
-
-    def run_until(self, end: int) -> None:
-        while True:
-            now = self.clock.now()
-            wake = self.sender.step(now)
-            candidates = [self._looks, *([] if wake is None else [wake])]
-            candidates += [round(self.pulse_at)] if self.pulse_at is not None else []
-            candidates += [self._queue[0][0]] if self._queue else []
-            following = max(now, min(candidates))
-            if following > end:
-                break
-            self.clock.advance(following - now)
-            self._happen(following)
-        self.clock.advance(max(0, end - self.clock.now()))
-        self.sender.step(self.clock.now())
-
-    def _happen(self, now: HostNs) -> None:
-        if self.pulse_at is not None and round(self.pulse_at) <= now:
-            self.say(CLOCK)
-            self.pulse_at += self.tick_ns
-        while self._queue and self._queue[0][0] <= now:
-            heapq.heappop(self._queue)[2]()
-        if self._looks <= now:
-            self._looks = HostNs(now + self._step_ns)
-            self.performance.step(now)
-            ask = self.asks.take()
-            if ask is not None:
-                self.asked.append(ask)
-                made = self._answer(ask)
-                heapq.heappush(
-                    self._queue, (now + self._delay, next(self._order), lambda: self.performance.offer(made))
-                )
-
-    # What came out
-
-    def ons(self) -> list[tuple[HostNs, int]]:
-        return [(at, message[1]) for at, message in self.port.sent if is_note_on(message)]
-
-    def due(self, tick: float) -> int:
-        return round(self.origin + tick * self.tick_ns)
-
-    def balance(self) -> Counter[tuple[int, int] | None]:
-        found: Counter[tuple[int, int] | None] = Counter()
-        for message in self.port.messages:
-            found[key_of(message)] += is_note_on(message) - is_note_off(message)
-        return found
-
-    @property
-    def counters(self) -> Counter[str]:
-        return self.performance.policy.counters
-
-
-def listened(metre: Metre = FOUR, bars: int = 8, **options: float) -> Evening:
-    """An evening in which the player has played `bars` bars, less the end of the last."""
-    evening = Evening(metre, **options)  # type: ignore[arg-type]
-    evening.start()
-    evening.keys(0, bars)
-    evening.to(bars - 0.3)
-    return evening
-
-
-def expected(evening: Evening, first_bar: int, bars: int = 4, lowest: int = 72) -> list[tuple[int, int]]:
-    """(host time, pitch) of the notes of `a_plan`."""
-    metre = evening.metre
-    step = 24 if metre.denominator == 4 else 12
-    return [
-        (evening.due((first_bar + number) * metre.bar_ticks + tick), lowest + number)
-        for number in range(bars)
-        for tick in range(0, metre.bar_ticks, step)
-    ]
-
-
-def assert_played(evening: Evening, wanted: list[tuple[int, int]]) -> None:
-    found = evening.ons()
-    assert [pitch for _, pitch in found] == [pitch for _, pitch in wanted]
-    assert all(abs(at - due) <= EXACT_NS for (at, _), (due, _) in zip(found, wanted, strict=True))
-
-
-def assert_silent(evening: Evening) -> None:
-    assert evening.sender.figures().sounding == ()
-    assert set(evening.balance().values()) <= {0}
+from daw_assist.suggest.hands import Hands
+from tests.evening import (
+    ACCEPT,
+    CONTINUE,
+    METRES,
+    MINE,
+    REJECT,
+    START,
+    Evening,
+    assert_played,
+    assert_silent,
+    expected,
+    listened,
+)
 
 
 @pytest.mark.parametrize("metre", METRES, ids=str)
@@ -217,7 +32,7 @@ def test_after_eight_bars_what_is_accepted_plays_from_the_next_bar_line_on(metre
     evening.to(13)
     assert_played(evening, expected(evening, 8))
     assert_silent(evening)
-    assert evening.counters["bar_lines_ready"] == 1
+    assert evening.counters["plans_fresh"] == 1
     assert evening.sender.figures().late_dropped == 0
 
 
@@ -230,8 +45,8 @@ def test_nothing_is_played_that_was_not_accepted() -> None:
 
 def test_the_second_candidate_is_played_when_turned_to() -> None:
     evening = listened()
-    evening.performance.control("next", evening.clock.now())
-    evening.performance.control("accept", evening.clock.now())
+    evening.control("next")
+    evening.control("accept")
     evening.to(13)
     assert_played(evening, expected(evening, 8, lowest=84))
 
@@ -253,7 +68,7 @@ def test_an_answer_that_comes_too_late_is_counted_and_never_played() -> None:
     assert evening.port.sent == []
     assert evening.counters["drafts_late"] >= 5
     assert evening.counters["drafts_ready"] == 0
-    assert evening.counters["bar_lines_not_ready"] > 0
+    assert evening.counters["plans_missed"] > 0
 
 
 def test_an_engine_that_is_slow_once_makes_the_plan_a_bar_later_not_the_note() -> None:
@@ -275,7 +90,7 @@ def test_in_the_middle_of_a_plan_everything_can_be_ended(end: str) -> None:
     elif end == "reject":
         evening.say(REJECT)
     elif end == "panic":
-        evening.performance.control("panic", evening.clock.now())
+        evening.control("panic")
     elif end == "jump":
         evening.locate(0)
     else:
@@ -319,7 +134,7 @@ def test_two_taps_are_one_and_the_second_plan_needs_a_tap_of_its_own() -> None:
     evening.run_until(evening.clock.now() + 100 * NS_PER_MS)
     evening.say(ACCEPT)
     evening.to(14)
-    assert evening.counters["double_taps"] == 1
+    assert evening.controls.double_taps == 1
     assert evening.performance.counters["plans_played"] == 1
 
 
@@ -341,7 +156,7 @@ def test_a_note_that_rings_over_into_the_next_plan_is_ended(stopped: bool) -> No
     evening.to(2.9)
     evening.say(ACCEPT)
     evening.to(3.9)
-    evening.performance.control("next", evening.clock.now())  # other pitches, so that nothing is struck again
+    evening.control("next")  # other pitches, so that nothing is struck again
     evening.say(ACCEPT)
     evening.to(4.5)
     assert {pitch for _, pitch in evening.sender.figures().sounding} == {72, 84}
@@ -394,8 +209,7 @@ def test_what_was_heard_of_a_plan_before_the_song_stopped_becomes_context() -> N
 
 def test_notes_are_passed_on_only_if_asked_for() -> None:
     for thru in (False, True):
-        evening = Evening()
-        evening.performance.hands = replace(evening.performance.hands, thru=thru)
+        evening = Evening(hands=Hands(thru=thru))
         evening.say(bytes((0x90, 50, 80)))
         evening.run_until(evening.clock.now() + 50 * NS_PER_MS)
         assert evening.port.messages == ([bytes((0x90, 50, 80))] if thru else [])
@@ -459,7 +273,7 @@ def test_whatever_happens_in_whatever_order_it_ends_silent(
         elif name == "key":
             evening.say(bytes((0x90, MINE, 80)))
         else:
-            evening.performance.control(name, evening.clock.now())
+            evening.control(name)
     evening.stop()
     evening.run_until(evening.clock.now() + 1_000 * NS_PER_MS)
     assert_silent(evening)

@@ -25,10 +25,12 @@ from daw_assist.music.bars import Bar
 from daw_assist.music.chords import Chord, ChordSpan
 from daw_assist.music.metre import Metre
 from daw_assist.music.time import Ticks
-from daw_assist.performance import Hands, Performance
+from daw_assist.performance import Performance
 from daw_assist.schedule.sender import Sender
+from daw_assist.suggest.hands import Hands
 from daw_assist.suggest.harmony import HarmonySettings
 from daw_assist.suggest.harmony_plan import Harmonization, HarmonyAsk
+from daw_assist.suggest.modes import Mode
 from daw_assist.suggest.suggestion import Settings
 from daw_assist.transport.clock_follower import ClockFollower
 from daw_assist.transport.position import BarGrid, ns_per_tick
@@ -68,7 +70,15 @@ class Evening:
         wanted = HarmonySettings(**options)  # type: ignore[arg-type]
         self.harmony = LiveHarmony(transport, grid, listener, self.sender, self.asks, wanted, {})
         self.performance = Performance(
-            transport, grid, listener, self.sender, self.asks, Settings(), Hands(), harmony=self.harmony
+            transport,
+            grid,
+            listener,
+            self.sender,
+            self.asks,
+            Settings(),
+            Hands(),
+            harmony=self.harmony,
+            mode=Mode.HARMONIZE,
         )
         self.delay_ms: float | None = delay_ms
         """What an answer takes; None: none comes."""

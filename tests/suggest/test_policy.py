@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daw_assist.clock import NS_PER_MS
 from daw_assist.music.bars import Bar
 from daw_assist.music.metre import Metre
-from daw_assist.suggest.policy import DOUBLE_TAP_NS, DRAFT_AT, EARLIEST_DRAFT, REDRAFT_AT, Policy
+from daw_assist.music.notes import Note
+from daw_assist.music.parts import Part
+from daw_assist.music.time import Ticks
+from daw_assist.suggest.policy import DRAFT_AT, EARLIEST_DRAFT, MOST_BACKUP, Narrow, Policy
 from daw_assist.suggest.suggestion import Candidate, Provenance, Settings, Suggestion
 
 BAR_MS = 2000.0
@@ -40,16 +44,18 @@ def test_one_bar_is_asked_about_once() -> None:
     assert policy.ask(5, 0.6, 3, BAR_MS) == 2
 
 
-def test_what_was_played_since_is_asked_about_once_more_when_the_first_answer_is_there() -> None:
+def test_what_was_played_since_is_asked_about_anew_when_the_answer_is_there_at_most_twice() -> None:
     policy = Policy()
     epoch = policy.ask(4, 0.6, 3, BAR_MS)
     assert epoch is not None
-    assert policy.ask(4, REDRAFT_AT, 5, BAR_MS) is None
+    assert policy.ask(4, 0.65, 5, BAR_MS) is None
     policy.offer(suggestion(epoch, 5), 4)
-    assert policy.ask(4, REDRAFT_AT - 0.01, 5, BAR_MS) is None
-    assert policy.ask(4, REDRAFT_AT, 3, BAR_MS) is None
-    assert policy.ask(4, REDRAFT_AT, 5, BAR_MS) == epoch + 1
-    assert policy.ask(4, 0.95, 9, BAR_MS) is None
+    assert policy.ask(4, 0.7, 3, BAR_MS) is None
+    assert policy.ask(4, 0.7, 5, BAR_MS) == epoch + 1
+    policy.offer(suggestion(epoch + 1, 5), 4)
+    assert policy.ask(4, 0.8, 6, BAR_MS) == epoch + 2
+    policy.offer(suggestion(epoch + 2, 5), 4)
+    assert policy.ask(4, 0.85, 9, BAR_MS) is None
 
 
 def test_there_is_no_second_draft_if_it_would_come_too_late() -> None:
@@ -72,7 +78,7 @@ def test_what_was_accepted_plays_from_the_bar_it_was_made_for() -> None:
     policy = Policy()
     made = ready(policy)
     policy.turn(1)
-    assert policy.accept(0)
+    policy.accept()
     chosen = policy.at_bar_line(5, passed=False)
     assert chosen is not None
     assert (chosen.candidate, chosen.first_bar, chosen.suggestion) == (made.candidates[1], 5, made)
@@ -88,23 +94,146 @@ def test_nothing_plays_that_was_not_accepted() -> None:
 
 def test_what_is_accepted_and_not_ready_waits_for_the_next_bar_line_and_is_counted() -> None:
     policy = Policy()
-    policy.accept(0)
+    policy.accept()
     assert policy.at_bar_line(5, passed=False) is None
-    assert policy.counters["bar_lines_not_ready"] == 0
+    assert policy.counters["plans_missed"] == 0
     assert policy.at_bar_line(5, passed=True) is None
-    assert policy.counters["bar_lines_not_ready"] == 1
+    assert policy.counters["plans_missed"] == 1
     ready(policy, running_bar=5)
     assert policy.at_bar_line(6, passed=False) is not None
 
 
-def test_an_answer_for_a_bar_that_has_begun_is_late_and_never_used() -> None:
+def test_an_answer_for_a_bar_that_has_begun_is_counted_and_serves_the_next_bar_line() -> None:
     policy = Policy()
     epoch = policy.ask(4, 0.6, 3, BAR_MS)
     assert epoch is not None
-    policy.accept(0)
-    assert not policy.offer(suggestion(epoch, 5), running_bar=5)
+    policy.accept()
+    assert policy.at_bar_line(5, passed=True) is None
+    assert policy.offer(suggestion(epoch, 5), running_bar=5)
     assert policy.counters["drafts_late"] == 1
-    assert policy.suggestion is None
+    assert policy.at_bar_line(6, passed=False) is None, "a fresh one may still come"
+    chosen = policy.at_bar_line(6, passed=True)
+    assert chosen is not None and chosen.backup == 1
+    assert (policy.counters["plans_backup_1"], policy.counters["plans_missed"], policy.counters["plans_wanted"]) == (
+        1,
+        1,
+        2,
+    )
+
+
+def test_a_late_answer_never_replaces_a_newer_one() -> None:
+    policy = Policy()
+    first = policy.ask(4, 0.6, 3, BAR_MS)
+    second = policy.ask(5, 0.6, 3, BAR_MS)
+    assert first is not None and second is not None
+    assert policy.offer(suggestion(second, 6), running_bar=5)
+    assert not policy.offer(suggestion(first, 5), running_bar=5)
+    assert policy.suggestion is not None and policy.suggestion.first_bar == 6
+
+
+def test_a_plan_that_is_too_old_is_not_used() -> None:
+    policy = Policy()
+    ready(policy)
+    policy.accept()
+    assert policy.at_bar_line(5 + MOST_BACKUP + 1, passed=True) is None
+    assert policy.counters["plans_missed"] == 1
+
+
+def test_where_turns_are_taken_a_plan_begins_without_being_accepted_and_only_once_a_line() -> None:
+    policy = Policy()
+    ready(policy)
+    assert policy.at_bar_line(5, passed=False, by_turn=True) is not None
+    assert policy.at_bar_line(5, passed=True, by_turn=True) is None
+
+
+def test_under_a_player_an_older_plan_is_taken_up_where_it_would_be() -> None:
+    policy = Policy(aligned=True)
+    made = Candidate((Bar(Metre()), Bar(Metre(3, 4))), 0.0, 0)
+    policy.offer(replace(suggestion(0, 5), candidates=(made,)), running_bar=4)
+    chosen = policy.at_bar_line(6, passed=True, by_turn=True)
+    assert chosen is not None and chosen.candidate.bars == (Bar(Metre(3, 4)),)
+    assert policy.at_bar_line(7, passed=True, by_turn=True) is None, "it is over"
+
+
+@pytest.mark.parametrize(("narrow", "notes"), [(Narrow(), 4), (Narrow(bars=1), 2), (Narrow(part=Part.BASS), 2)])
+def test_a_bar_or_a_part_can_be_accepted(narrow: Narrow, notes: int) -> None:
+    bar = Bar(Metre(), tuple(Note(Ticks(0), part, 60, Ticks(24), 80) for part in (Part.KEYS, Part.BASS)))
+    policy = Policy()
+    policy.offer(replace(suggestion(0, 5), candidates=(Candidate((bar, bar), 0.0, 0),)), running_bar=4)
+    policy.accept(narrow)
+    chosen = policy.at_bar_line(5, passed=True)
+    assert chosen is not None and sum(len(bar.notes) for bar in chosen.candidate.bars) == notes
+
+
+def test_what_is_held_is_not_replaced_and_plays_whenever_it_is_accepted() -> None:
+    policy = Policy()
+    made = ready(policy)
+    policy.hold()
+    assert policy.ask(5, 0.9, 3, BAR_MS) is None
+    assert not policy.offer(suggestion(policy.epoch, 6), running_bar=5)
+    policy.forget()
+    assert policy.suggestion is made
+    policy.accept()
+    chosen = policy.at_bar_line(40, passed=False)
+    assert chosen is not None and chosen.suggestion is made
+    assert not policy.held
+
+
+@pytest.mark.parametrize("how", ["reject", "play", "forget"])
+def test_nothing_is_lost_what_was_put_away_comes_back_and_is_held(how: str) -> None:
+    policy = Policy()
+    made = ready(policy)
+    policy.turn(1)
+    if how == "play":
+        policy.accept()
+        assert policy.at_bar_line(5, passed=True) is not None
+    elif how == "reject":
+        policy.reject()
+    else:
+        policy.forget()
+    policy.undo()
+    assert (policy.suggestion, policy.index, policy.held, policy.armed) == (made, 1, True, None)
+
+
+def test_undo_before_the_bar_line_only_takes_the_accept_back() -> None:
+    policy = Policy()
+    made = ready(policy)
+    policy.accept()
+    policy.undo()
+    assert (policy.suggestion, policy.armed, policy.held) == (made, None, False)
+
+
+@pytest.mark.parametrize(("draft_ms", "quick"), [(100.0, False), (700.0, True)])
+def test_a_control_that_is_moved_has_a_draft_made_at_once_and_a_small_one_first_where_drafts_are_slow(
+    draft_ms: float, quick: bool
+) -> None:
+    policy = Policy()
+    policy.offer(suggestion(0, 5, made_ms=draft_ms), 4)
+    policy.renew()
+    epoch = policy.ask(4, 0.05, 3, BAR_MS)
+    assert epoch is not None and policy.quick is quick
+    policy.offer(suggestion(epoch, 5, made_ms=draft_ms / 3), 4)
+    following = policy.ask(4, 0.4, 3, BAR_MS)
+    assert (following is not None) is quick and not policy.quick
+
+
+def test_a_control_that_is_moved_too_late_in_the_bar_waits_for_the_next_one() -> None:
+    policy = Policy()
+    policy.offer(suggestion(0, 5, made_ms=100.0), 4)
+    policy.renew()
+    assert policy.ask(4, 0.97, 3, BAR_MS) is None
+    assert policy.ask(5, 0.0, 3, BAR_MS) is not None
+
+
+def test_what_fills_plays_in_every_pass_and_only_where_it_belongs() -> None:
+    policy = Policy(lasting=True)
+    policy.offer(suggestion(0, 5), 9)
+    policy.accept()
+    for _ in range(3):
+        assert policy.at_bar_line(4, passed=True) is None
+        assert policy.at_bar_line(5, passed=False) is not None
+        policy.forget()
+    policy.reject()
     assert policy.at_bar_line(5, passed=True) is None
 
 
@@ -118,18 +247,10 @@ def test_after_a_stop_or_a_jump_no_answer_to_an_older_question_counts() -> None:
     ready(policy)
 
 
-def test_a_second_tap_within_250_ms_is_none() -> None:
-    policy = Policy()
-    assert policy.accept(1_000 * NS_PER_MS)
-    assert not policy.accept(1_000 * NS_PER_MS + DOUBLE_TAP_NS - 1)
-    assert policy.counters["double_taps"] == 1
-    assert policy.accept(1_000 * NS_PER_MS + DOUBLE_TAP_NS)
-
-
 def test_what_is_rejected_is_gone_with_its_siblings_and_something_else_is_asked_for() -> None:
     policy = Policy()
     ready(policy)
-    policy.accept(0)
+    policy.accept()
     policy.reject()
     assert policy.at_bar_line(5, passed=True) is None
     assert policy.suggestion is None

@@ -12,6 +12,7 @@ from daw_assist.clock import NS_PER_MS, NS_PER_SECOND, HostNs
 from daw_assist.music.metre import Metre
 from daw_assist.transport.clock_follower import ClockFollower
 from daw_assist.transport.position import BarGrid, Transport, ns_per_tick
+from daw_assist.transport.source import Source
 
 CLOCK, START, CONTINUE, STOP = b"\xf8", b"\xfa", b"\xfb", b"\xfc"
 Jitter = Callable[[float, random.Random], float]
@@ -86,7 +87,7 @@ CASES = [
     (exact, 0.0, 0.3, 3.0),
     (gaussian(0.5), 0.0, 0.3, 3.0),
     (gaussian(2.3), 0.0, 0.3, 3.0),
-    (gaussian(5.0), 0.0, 0.4, 4.0),
+    (gaussian(5.0), 0.0, 0.3, 4.0),
     (uniform(5.3), 2.65, 0.3, 3.0),
     (periods(5.333), 2.667, 0.3, 3.0),
     (periods(10.7), 5.35, 0.3, 3.0),
@@ -99,12 +100,12 @@ CASES = [
 def test_after_eight_beats_tempo_and_phase_are_right(
     jitter: Jitter, mean_late: float, bpm_error: float, phase_error: float, bpm: float
 ) -> None:
-    if bpm > 120 and jitter is CASES[3][0]:
-        pytest.skip("Gaussian jitter of 5 ms at this tempo puts pulses out of order: counting them is not promised")
+    # Pulses 8 to 14 ms apart with 5 ms of Gaussian jitter cannot be told from lost ones: they may not be lost there.
+    lossless = bpm > 120 and jitter is CASES[3][0]
     for seed in range(5):
-        sender = started(jitter, seed)
+        sender = started(jitter, seed, lossless=lossless)
         sender.pulses(8 * 24, bpm)
-        assert sender.follower.bpm == pytest.approx(bpm, abs=bpm_error * max(1.0, (bpm / 120) ** 2))
+        assert sender.follower.bpm == pytest.approx(bpm, abs=bpm_error * (bpm / 120) ** 2)
         assert abs(sender.phase_ms(mean_late)) <= phase_error
 
 
@@ -213,12 +214,14 @@ def test_a_pulse_that_is_only_late_is_not_counted_twice() -> None:
     assert sender.follower.tick_at(HostNs(round(sender.at))) == pytest.approx(120, abs=0.3)
 
 
-def test_seven_minutes_at_200_ppm_keep_the_phase() -> None:
+def test_an_hour_at_200_ppm_keeps_the_phase() -> None:
     sender = started(uniform(5.3), 5)
     sender.at += 4 * 3600 * NS_PER_SECOND  # a host clock that has been up for long
     sender.say(START)
-    sender.pulses(20_000, 120 * (1 + 200e-6))
-    assert abs(sender.phase_ms(2.65)) <= 3
+    for _ in range(60):
+        sender.pulses(60 * 48, 120 * (1 + 200e-6))
+        assert abs(sender.phase_ms(2.65)) <= 3
+    assert sender.tick == 172_800 and sender.follower.epoch == 1
 
 
 def test_the_first_pulse_after_start_is_tick_zero() -> None:
@@ -422,3 +425,57 @@ def test_on_a_way_that_loses_nothing_a_sender_that_stood_still_keeps_its_count_a
     assert lossless.counters()["inserted"] == 0
     assert abs(lossless.bpm - 120) < 0.5
     assert lossy.counters()["inserted"] > 0
+
+
+def test_it_is_a_source_that_says_how_well_it_is_known() -> None:
+    sender = started(gaussian(2.3))
+    source: Source = sender.follower
+    assert (source.name, source.metre) == ("midi clock", None)
+    assert "tempo_doubt_bpm" not in source.quality()
+    sender.pulses(96, lose=lambda tick: tick == 50)
+    quality = source.quality()
+    assert 1.5 < float(quality["jitter_ms"]) < 3.5
+    assert 0.01 < float(quality["tempo_doubt_bpm"]) < 0.2
+    assert quality["lost_pulses"] == 1
+    source.close()
+    assert not source.running
+
+
+def test_after_sleep_a_song_that_ran_goes_on_with_the_next_pulse() -> None:
+    sender = started(uniform(5.3))
+    sender.pulses(100, 100)
+    sender.at += 3600 * NS_PER_SECOND
+    epoch = sender.follower.epoch
+    sender.follower.resync(sender.now)
+    assert not sender.follower.running and sender.follower.epoch == epoch + 1
+    assert sender.follower.tick_at(sender.now) == 100
+    sender.pulses(1, 100)
+    assert sender.follower.running and sender.follower.epoch == epoch + 2
+    assert sender.follower.bpm == pytest.approx(100, rel=0.01)  # not forgotten: it is the best guess
+    sender.pulses(191, 100)
+    assert abs(sender.phase_ms(2.65)) < 3
+    assert sender.follower.counters()["resyncs"] == 1
+
+
+def test_after_sleep_a_song_that_had_timed_out_goes_on_too_and_one_that_was_stopped_waits() -> None:
+    sender = started()
+    sender.pulses(100)
+    sender.wait(5000)
+    sender.follower.resync(sender.now)
+    sender.pulses(1)
+    assert sender.follower.running
+    sender.say(STOP)
+    sender.wait(5000)
+    epoch = sender.follower.epoch
+    sender.follower.resync(sender.now)
+    sender.pulses(48)
+    assert not sender.follower.running and sender.follower.epoch == epoch + 1
+
+
+def test_a_song_position_after_sleep_puts_a_song_right_that_went_on_without_us() -> None:
+    sender = started()
+    sender.pulses(100)
+    sender.follower.resync(sender.now)
+    sender.say(spp(64))
+    sender.pulses(25)
+    assert sender.follower.tick_at(HostNs(round(sender.at))) == pytest.approx(64 * 6 + 25, abs=0.1)

@@ -1,0 +1,204 @@
+"""The parts of a live process, built and joined: clock source, ports under guard, listener, sender, loops."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from daw_assist.clock import NS_PER_MS, HostNs, MonotonicClock
+from daw_assist.context.listener import Listener
+from daw_assist.incoming import Incoming
+from daw_assist.live import Asks, LiveLoops
+from daw_assist.live_harmony import LiveHarmony
+from daw_assist.midi.echo import EchoDetector
+from daw_assist.midi.guard import GuardedOutput, Watchdog
+from daw_assist.midi.keeper import PortKeeper
+from daw_assist.midi.ports import MidiInput, MidiOutput
+from daw_assist.music.metre import Metre
+from daw_assist.music.parts import DRUM_CHANNEL, Part
+from daw_assist.performance import OnBar, Performance
+from daw_assist.schedule.sender import Sender
+from daw_assist.server.client import ServerLink
+from daw_assist.server.endpoint import Endpoint
+from daw_assist.suggest.hands import Controls, Hands
+from daw_assist.suggest.harmony import HarmonySettings
+from daw_assist.suggest.modes import Mode
+from daw_assist.suggest.suggestion import Settings
+from daw_assist.transport.auto import AutoTransport
+from daw_assist.transport.clock_follower import ClockFollower
+from daw_assist.transport.internal import InternalClock
+from daw_assist.transport.position import BarGrid
+from daw_assist.transport.source import Source
+
+SYNCS = ("auto", "clock", "jack", "link", "internal")
+Ports = tuple[MidiInput, MidiOutput]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Lead:
+    """What leads the song; `internal` is our own clock where it may lead."""
+
+    source: Source
+    internal: InternalClock | None = None
+
+
+def lead_of(sync: str, bpm: float, metre: Metre, spp_unit: int = 6, lossless: bool = True, jack: bool = False) -> Lead:
+    """The source for one of `SYNCS`; `jack`: whether JACK is the MIDI system, so that its transport is worth a look.
+
+    Link talks to the local network, so it leads only where it is asked for. `PortError` if what was asked for is missing.
+    """
+    if sync == "internal":
+        clock = InternalClock(bpm)
+        return Lead(clock, clock)
+    if sync == "link":
+        from daw_assist.transport.link import LinkTransport
+        from daw_assist.transport.link_session import open_link
+
+        return Lead(LinkTransport(open_link(bpm), metre, bpm))
+    if sync == "jack":
+        from daw_assist.transport.jack import JackTransport
+        from daw_assist.transport.jack_client import open_jack
+
+        transport = JackTransport(open_jack, bpm)
+        transport.connect(MonotonicClock().now())
+        return Lead(transport)
+    follower = ClockFollower(bpm, spp_unit, lossless)
+    if sync == "clock":
+        return Lead(follower)
+    sources: list[Source] = [follower]
+    if jack:
+        from daw_assist.transport.jack import JackTransport
+        from daw_assist.transport.jack_client import open_jack
+
+        sources.append(JackTransport(open_jack, bpm))
+    clock = InternalClock(bpm)
+    return Lead(AutoTransport((*sources, clock)), clock)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Guard:
+    """How real ports are looked after: how to open them again, and who silences them should this process be killed."""
+
+    reopen: Callable[[], Ports]
+    watchdog: Watchdog | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything of a live process that runs, built by `open_stage`."""
+
+    performance: Performance
+    loops: LiveLoops
+    sender: Sender
+    keeper: PortKeeper | None = None
+
+
+class _OwnNotes:
+    """Knows what the out port sent. Threads: one (T1) asks; `output` may be replaced by any."""
+
+    def __init__(self) -> None:
+        self.detector = EchoDetector()
+        self.output: GuardedOutput | None = None
+
+    def is_echo(self, message: bytes, at: HostNs) -> bool:
+        """Whether this is our own note coming back."""
+        output = self.output
+        for sent, then in output.take_sent() if output is not None else ():
+            self.detector.sent(sent, then)
+        return self.detector.is_echo(message, at)
+
+
+@contextmanager
+def open_stage(
+    ports: Ports,
+    lead: Lead,
+    metre: Metre,
+    settings: Settings,
+    hands: Hands,
+    endpoint: Endpoint,
+    on_bar: OnBar,
+    send_ahead_ms: float = 0.0,
+    harmony: HarmonySettings | None = None,
+    mode: Mode = Mode.CONTINUE,
+    fill: tuple[int, int] = (0, 0),
+    guard: Guard | None = None,
+) -> Iterator[Stage]:
+    """Build and start listener, sender and loops; at the end everything that sounds is ended and the ports are closed.
+
+    With a `guard` the out port is under the watchdog, and lost ports are opened again.
+    """
+    clock, asks = MonotonicClock(), Asks()
+    echoes = _OwnNotes()
+    with ExitStack() as stack:
+        watchdog = guard.watchdog if guard is not None else None
+
+        def guarded(pair: Ports) -> Ports:
+            output = GuardedOutput(pair[1], watchdog.tell if watchdog else lambda message: None, clock)
+            echoes.output = output
+            return pair[0], output
+
+        ports = guarded(ports)
+        keeping: list[PortKeeper] = []
+        stack.callback(_close, ports, keeping)
+        if watchdog is not None:
+            stack.callback(watchdog.stop)
+        sender = Sender(ports[1], clock, send_ahead_ns=int(send_ahead_ms * NS_PER_MS))
+        sender.start()
+        stack.callback(sender.stop)
+        stack.callback(lead.source.close)
+        grid = BarGrid(metre)
+        listener = Listener(lambda channel: Part.DRUMS if channel == DRUM_CHANNEL else Part.KEYS, grid=grid)
+        chords = None
+        if harmony is not None:
+            chords = LiveHarmony(lead.source, grid, listener, sender, asks, harmony, hands.channels)
+        controls = Controls(hands.bindings)
+        performance = Performance(
+            lead.source,
+            grid,
+            listener,
+            sender,
+            asks,
+            settings,
+            hands,
+            on_bar,
+            chords,
+            mode,
+            fill,
+            controls,
+            lead.internal,
+        )
+        incoming = Incoming(sender, controls, hands.thru, echoes)
+
+        def more_status() -> dict[str, Any]:
+            told: dict[str, Any] = {"thru": incoming.thru, "echoes_muted": echoes.detector.echoes_muted}
+            if keeping:
+                told |= {"ports": keeping[0].state, "ports_lost": keeping[0].losses, "ports_back": keeping[0].returns}
+            if watchdog is not None:
+                told |= {"watchdog": watchdog.alive(), "watchdog_untold": watchdog.untold}
+            return told
+
+        loops = LiveLoops(
+            performance, ports[0], clock, lambda: ServerLink(endpoint, topics=("control",)), asks, incoming, more_status
+        )
+        loops.start()
+        stack.callback(loops.stop)
+        if guard is not None:
+            reopen = guard.reopen
+
+            def back(pair: Ports) -> None:
+                loops.listen(pair[0])
+                sender.replace_output(pair[1])
+
+            keeper = PortKeeper(lambda: guarded(reopen()), ports, lambda reason: None, back, clock)
+            keeping.append(keeper)
+            keeper.start()
+            stack.callback(keeper.stop)
+        yield Stage(performance, loops, sender, keeping[0] if keeping else None)
+
+
+def _close(ports: Ports, keeping: list[PortKeeper]) -> None:
+    """Close the ports that are open now, which may be others than those we began with."""
+    for port in reversed(keeping[0].pair if keeping else ports):
+        port.close()

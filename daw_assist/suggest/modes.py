@@ -1,0 +1,175 @@
+"""What the assistant does beside the player, and whose turn it is in which bar. Pure: bar numbers in, decisions out.
+
+    continue    bars that follow, played when accepted
+    trade       N bars the player, N bars the assistant, until it is stopped
+    harmonize   chords under what is played
+    accompany   chords and bass under what is played, and drums, a bar ahead
+    fill        bars between two places of the song, in every pass once accepted
+
+Threads: one (T2, music).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+REST_BARS = 4
+"""An accompaniment goes on under so many bars in which the player rests, then it stops with the next one."""
+UNDER_BARS = 2
+"""Bars of a plan that is made anew for every bar: the one it is for, and one for when the next plan is late."""
+
+
+class Mode(StrEnum):
+    """What `live --mode` takes."""
+
+    CONTINUE = "continue"
+    TRADE = "trade"
+    HARMONIZE = "harmonize"
+    ACCOMPANY = "accompany"
+    FILL = "fill"
+
+    @property
+    def has_chords(self) -> bool:
+        """Whether the chord model plays."""
+        return self in (Mode.HARMONIZE, Mode.ACCOMPANY)
+
+    @property
+    def has_plans(self) -> bool:
+        """Whether bars of the continuation model play."""
+        return self is not Mode.HARMONIZE
+
+
+class Turns(Protocol):
+    """Which bars are the assistant's."""
+
+    @property
+    def bars(self) -> int | None:
+        """How many bars a plan is asked for; None: as the settings say."""
+
+    @property
+    def aligned(self) -> bool:
+        """An older plan is taken up where it would be now, rather than from its beginning."""
+
+    @property
+    def lasting(self) -> bool:
+        """What was accepted stays accepted, pass after pass."""
+
+    def played(self, bar: int) -> None:
+        """The player plays in this bar."""
+
+    def drafts(self, running: int) -> bool:
+        """Whether a plan is wanted for the bar after this one, sooner or later."""
+
+    def begins(self, bar: int) -> bool:
+        """Whether a plan begins on this bar line without being accepted."""
+
+    def forget(self) -> None:
+        """The song stopped or jumped."""
+
+
+class WhenAccepted:
+    """Continue: always ready, played when asked for."""
+
+    bars: int | None = None
+    aligned = False
+    lasting = False
+
+    def played(self, bar: int) -> None:
+        """Nothing follows from it."""
+
+    def drafts(self, running: int) -> bool:
+        return True
+
+    def begins(self, bar: int) -> bool:
+        return False
+
+    def forget(self) -> None:
+        """There is nothing to forget."""
+
+
+class Trade:
+    """Call and response: `bars` bars the player, from the first bar played in, then as many the assistant."""
+
+    aligned = False
+    lasting = False
+
+    def __init__(self, bars: int) -> None:
+        self.bars: int | None = bars
+        self._bars = bars
+        self._first: int | None = None
+
+    def played(self, bar: int) -> None:
+        if self._first is None:
+            self._first = bar
+
+    def drafts(self, running: int) -> bool:
+        # In each of the player's bars: should the last draft be late, the one before it is there.
+        return self._first is not None and self._place(running) < self._bars
+
+    def begins(self, bar: int) -> bool:
+        return self._first is not None and self._place(bar) == self._bars
+
+    def forget(self) -> None:
+        self._first = None
+
+    def _place(self, bar: int) -> int:
+        assert self._first is not None
+        return (bar - self._first) % (2 * self._bars)
+
+
+class Under:
+    """Accompany: a new plan for every bar while the player plays, and `REST_BARS` longer."""
+
+    bars: int | None = UNDER_BARS
+    aligned = True
+    lasting = False
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+
+    def played(self, bar: int) -> None:
+        self._last = bar
+
+    def drafts(self, running: int) -> bool:
+        return self._last is not None and running - self._last <= REST_BARS
+
+    def begins(self, bar: int) -> bool:
+        return self._last is not None and bar - 1 - self._last <= REST_BARS
+
+    def forget(self) -> None:
+        self._last = None
+
+
+class Between:
+    """Fill: what was accepted plays whenever the song comes to bar `first`."""
+
+    aligned = False
+    lasting = True
+
+    def __init__(self, first: int, last: int) -> None:
+        self.first, self.last = first, last
+        self.bars: int | None = last - first + 1
+
+    def played(self, bar: int) -> None:
+        """What is asked follows from whole bars instead."""
+
+    def drafts(self, running: int) -> bool:
+        return False
+
+    def begins(self, bar: int) -> bool:
+        return False
+
+    def forget(self) -> None:
+        """It holds in every pass."""
+
+
+def turns_of(mode: Mode, bars: int, fill: tuple[int, int] = (0, 0)) -> Turns:
+    """`bars`: of each turn in trade; `fill`: first and last bar, from 0."""
+    if mode is Mode.TRADE:
+        return Trade(bars)
+    if mode is Mode.ACCOMPANY:
+        return Under()
+    if mode is Mode.FILL:
+        return Between(*fill)
+    return WhenAccepted()
