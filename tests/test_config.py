@@ -33,14 +33,19 @@ def test_what_it_says_is_read(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("[live]\nmodus = 1\n", "did you mean live.mode"), ("[hand]\n", "did you mean hands"), ("x = ", "is not TOML"),
-        ("[live]\nbpm = true\n", "live.bpm must be a number"), ("[hands]\naccept = 7\n", "hands.accept"),
-        ("[hands]\naccept = \"cc:64\"\n", "sustain"), ("live = 3\n", "[live]"), ("[hands]\njump = \"cc:1\"\n", "there is no hands.jump"),
-    ],
-)  # fmt: skip
+WRONG = [
+    ("[live]\nmodus = 1\n", "did you mean live.mode"),
+    ("[hand]\n", "did you mean hands"),
+    ("x = ", "is not TOML"),
+    ("[live]\nbpm = true\n", "live.bpm must be a number"),
+    ("[hands]\naccept = 7\n", "hands.accept"),
+    ('[hands]\naccept = "cc:64"\n', "sustain"),
+    ("live = 3\n", "[live]"),
+    ('[hands]\njump = "cc:1"\n', "there is no hands.jump"),
+]
+
+
+@pytest.mark.parametrize(("text", "told"), WRONG)
 def test_what_is_wrong_is_said_in_one_line_that_names_the_file(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "config.toml"
     path.write_text(text)

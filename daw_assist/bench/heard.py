@@ -15,6 +15,10 @@ Struck = tuple[int, int, int]
 """(tick from the first bar line of the plan, channel, pitch)."""
 
 
+FITS_MS = 100.0
+"""A plan beside which every note lies closer than this is preferred to one that has the pitches, but elsewhere."""
+
+
 class UnexplainedError(AssertionError):
     """Nothing was played, or a note that no plan explains."""
 
@@ -83,7 +87,7 @@ def explained(
     played = len(note_ons(heard))
     if not (played and found):
         raise UnexplainedError(f"no plan explains the {played} notes that were played")
-    return min(found, key=lambda p: (p.missing, max(map(abs, p.late_ms))))
+    return min(found, key=lambda p: (max(map(abs, p.late_ms)) > FITS_MS, p.missing, max(map(abs, p.late_ms))))
 
 
 def _laid(

@@ -29,6 +29,8 @@ class LiveRig:
         self.name = name
         self.endpoint = folder / "run"
         self._jack = jack
+        # The user's own configuration is not for what is measured or tested.
+        self._environment = {**jack.environment, "DAW_ASSIST_CONFIG": str(folder / "config.toml")}
         self._log = folder / "live.log"
         self._command = [
             sys.executable, "-m", "daw_assist", "live", "--virtual", name, "--api", "jack",
@@ -48,7 +50,7 @@ class LiveRig:
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                self._command, env=self._jack.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self._command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         try:
             ready = until(lambda: "listening on" in self.said() or self.process.poll() is not None, START_S)

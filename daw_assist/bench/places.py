@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ class Answer:
 
 
 def answered(
-    heard: Sequence[Timed], plans: Iterable[Plan], run: Run, window: Window, rate: int, until: float
+    heard: Sequence[Timed], plans: Sequence[Plan], run: Run, window: Window, rate: int, until: float
 ) -> Answer:
     """What of `heard` lies in the window (and before the frame `until`), beside its plan, else beside the nearest ticks."""
     first, last = run.frame(window.line - EARLY_TICKS), min(until, run.frame(window.end - EARLY_TICKS))
@@ -55,17 +55,12 @@ def answered(
     struck = note_ons(here)
     if not struck:
         return Answer(window, [], "none")
-    plans = list(plans)
-    for how, line in (("plan", window.line), ("bar late", window.line + BAR)):
-        if how == "bar late" and struck[0][0] < run.frame(line - EARLY_TICKS):
-            break
-        try:
-            played = explained(here, plans, run, [line], BAR, rate)
-        except UnexplainedError:
-            continue
-        late = zip((frame for frame, *_ in struck), played.late_ms, strict=True)
-        return Answer(window, list(late), how, played.missing)
-    return Answer(window, beside_grid(here, run, rate), "grid")
+    try:
+        played = explained(here, plans, run, [window.line, window.line + BAR], BAR, rate)
+    except UnexplainedError:
+        return Answer(window, beside_grid(here, run, rate), "grid")
+    late = list(zip((float(frame) for frame, *_ in struck), played.late_ms, strict=True))
+    return Answer(window, late, "plan" if played.line == window.line else "bar late", played.missing)
 
 
 def beside_grid(heard: Sequence[Timed], run: Run, rate: int) -> Offsets:

@@ -107,9 +107,9 @@ class VirtualLive:
                 yield self._uneven(note.onset) + 1000, bytes((0x90, note.pitch, 80))
                 # Who stops lets go.
                 yield self._uneven(min(note.onset + note.length - 0.5, script.end)), bytes((0x80, note.pitch, 0))
-        for tick, message in script.controls:
-            if tick < script.end:
-                yield self._uneven(tick), message
+        for place, message in script.controls:
+            if place < script.end:
+                yield self._uneven(place), message
         yield self.due(script.end) + 1000, STOP
 
     def _uneven(self, tick: float) -> int:
