@@ -11,7 +11,7 @@ Threads: one (T2), `Performance` calls it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Any, Protocol
 
@@ -51,6 +51,7 @@ BARE_BARS = 4
 """Bars of the past without chords that are read at most: the model finds chords for them, anew in each request."""
 LEAST_NOTES = 2
 """Notes that must have been heard in the first bar before something is said; from the second bar on one will do."""
+SEED_STEP = 7919
 FIRST_TAG = 1_000_000
 """Tags of the chords lie above those of the plans of `Performance`."""
 
@@ -234,9 +235,12 @@ class LiveHarmony:
         lines = (0, *accumulate(int(bar.length) for bar in bars))
         shift = int(line.start) - lines[len(heard)]
         before = chord_at(self._plan, slot.tick - 1)
+        # The past that is read moves on, and what chance says of a slot counts from its beginning: without this, every chord
+        # of a long evening would be drawn with the same luck.
+        seed = (self.settings.seed + SEED_STEP * (context.next_bar - len(heard))) % 2**31
         self._sent = _Sent(shift, tick, lines)
         ask = HarmonyAsk(
-            self.policy.epoch, bars, self.settings, Ticks(slot.tick - shift), Ticks(int(tick) - shift),
+            self.policy.epoch, bars, replace(self.settings, seed=seed), Ticks(slot.tick - shift), Ticks(int(tick) - shift),
             (*self._sounded(context.next_bar - len(heard), lines), *spans_of(within(self._plan, line.start, slot.tick), shift)),
             before.voicing if before is not None and before.voicing is not None else self._voicing,
         )  # fmt: skip

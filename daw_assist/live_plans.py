@@ -229,11 +229,11 @@ class LivePlans:
         epoch = self.policy.ask(line.index, share, len(running.notes), bar_ms)
         if epoch is not None:
             self._drafts += not self.seed_locked
-            self._asks.put(Ask(epoch, line.index + 1, (*context, running), self.asked()))
+            self._asks.put(Ask(epoch, line.index + 1, self.turns.read((*context, running)), self.asked()))
         elif self._warmed != line.index and share > WARM_AT and context and not self.policy.held:
             self._warmed = line.index
             self.counters["warmed"] += 1
-            self._asks.put(WarmAsk(self.policy.epoch, line.index + 1, context, self.asked()))
+            self._asks.put(WarmAsk(self.policy.epoch, line.index + 1, self.turns.read(context), self.asked()))
 
     def asked(self) -> Settings:
         """The settings of the next draft."""

@@ -11,8 +11,13 @@ Threads: one (T2, music).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import Protocol
+
+from daw_assist.music.bars import Bar
+from daw_assist.music.beats import plain_beat
+from daw_assist.music.parts import Part
 
 REST_BARS = 4
 """An accompaniment goes on under so many bars in which the player rests, then it stops with the next one."""
@@ -64,6 +69,9 @@ class Turns(Protocol):
     def begins(self, bar: int) -> bool:
         """Whether a plan begins on this bar line without being accepted."""
 
+    def read(self, bars: tuple[Bar, ...]) -> tuple[Bar, ...]:
+        """The bars as the model is to read them."""
+
     def forget(self) -> None:
         """The song stopped or jumped."""
 
@@ -83,6 +91,9 @@ class WhenAccepted:
 
     def begins(self, bar: int) -> bool:
         return False
+
+    def read(self, bars: tuple[Bar, ...]) -> tuple[Bar, ...]:
+        return bars
 
     def forget(self) -> None:
         """There is nothing to forget."""
@@ -109,6 +120,9 @@ class Trade:
 
     def begins(self, bar: int) -> bool:
         return self._first is not None and self._place(bar) == self._bars
+
+    def read(self, bars: tuple[Bar, ...]) -> tuple[Bar, ...]:
+        return bars
 
     def forget(self) -> None:
         self._first = None
@@ -137,6 +151,13 @@ class Under:
     def begins(self, bar: int) -> bool:
         return self._last is not None and bar - 1 - self._last <= REST_BARS
 
+    def read(self, bars: tuple[Bar, ...]) -> tuple[Bar, ...]:
+        """With a plain beat in the last two bars where there are no drums yet: from nothing the model finds none."""
+        if any(note.part is Part.DRUMS for bar in bars[-UNDER_BARS:] for note in bar.notes):
+            return bars
+        beaten = (replace(bar, notes=tuple(sorted((*bar.notes, *plain_beat(bar.metre))))) for bar in bars[-UNDER_BARS:])
+        return (*bars[:-UNDER_BARS], *beaten)
+
     def forget(self) -> None:
         self._last = None
 
@@ -159,6 +180,9 @@ class Between:
 
     def begins(self, bar: int) -> bool:
         return False
+
+    def read(self, bars: tuple[Bar, ...]) -> tuple[Bar, ...]:
+        return bars
 
     def forget(self) -> None:
         """It holds in every pass."""

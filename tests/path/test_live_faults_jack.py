@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -138,7 +138,7 @@ def test_settings_mode_and_metre_can_be_moved_by_ask_and_what_is_wrong_is_refuse
 def test_live_leaves_nothing_behind(jack_server: JackRig, tmp_path: Path) -> None:
     with live_rig(jack_server, tmp_path) as live:
         own = live.process.pid
-        children = [int(pid) for pid in os.popen(f"pgrep -P {own}").read().split()]
+        children = [int(pid) for pid in subprocess.check_output(["pgrep", "-P", str(own)]).split()]
         server, engine = live.pids()
         assert len(children) >= 2
     assert until(lambda: not any(is_alive(pid) for pid in (own, server, engine, *children)), 10.0)

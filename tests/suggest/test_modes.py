@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from daw_assist.music.bars import Bar
+from daw_assist.music.metre import Metre
+from daw_assist.music.notes import Note
+from daw_assist.music.parts import Part
+from daw_assist.music.time import Ticks
 from daw_assist.suggest.modes import REST_BARS, Between, Mode, Trade, Under, WhenAccepted, turns_of
 
 
@@ -44,3 +49,11 @@ def test_each_mode_has_its_turns() -> None:
         Mode.FILL: Between,
     }  # fmt: skip
     assert turns_of(Mode.FILL, 4, (2, 3)).bars == 2
+
+
+def test_a_drummer_begins_from_a_plain_beat_and_then_hears_himself() -> None:
+    melody = Bar(Metre(), (Note(Ticks(0), Part.KEYS, 60, Ticks(24), 80),))
+    heard = Under().read((melody, melody, melody))
+    assert heard[0] == melody
+    assert all(any(note.part is Part.DRUMS for note in bar.notes) for bar in heard[1:])
+    assert Under().read(heard) == heard
