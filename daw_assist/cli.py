@@ -304,8 +304,6 @@ def _live_chord_options(parser: argparse.ArgumentParser) -> None:
 _CHORDS_ONLY = ("rhythm", "complexity", "pattern")
 _CHORDS = (*_CHORDS_ONLY, "key", "style", "temperature", "register", "density")
 _PLANS_ONLY = ("polyphony", "loudness", "syncopation", "similarity", "parts", "tune")
-_DRUMS: dict[str, Any] = {"parts": ("drums",), "candidates": 1}
-"""What continues where chords and bass are another model's."""
 
 
 def _run_live(args: argparse.Namespace) -> int:
@@ -324,8 +322,7 @@ def _run_live(args: argparse.Namespace) -> int:
         asked.setdefault("pattern", "bass+chord")
     harmony = HarmonySettings(**asked, seed=seed)
     if mode.has_chords:
-        style = (args.style or "rock") if mode is Mode.ACCOMPANY else None
-        settings = Settings(style=style, seed=seed, **_DRUMS if mode is Mode.ACCOMPANY else {})
+        settings = Settings(seed=seed, bars=args.bars, style=args.style if mode is Mode.ACCOMPANY else None)
         return live_command.run_live(args, settings, read, harmony)
     if args.temperature is None:
         args.temperature = Settings().temperature

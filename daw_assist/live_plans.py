@@ -237,12 +237,9 @@ class LivePlans:
 
     def asked(self) -> Settings:
         """The settings of the next draft."""
-        return replace(
-            self.settings,
-            seed=(self.settings.seed + SEED_STEP * self._drafts) % 2**31,
-            bars=self.turns.bars or self.settings.bars,
-            candidates=1 if self.policy.quick else self.settings.candidates,
-        )
+        seed = (self.settings.seed + SEED_STEP * self._drafts) % 2**31
+        wished = self.turns.wished(replace(self.settings, seed=seed))
+        return replace(wished, candidates=1) if self.policy.quick else wished
 
     def _running(self, line: BarLine, tick: float) -> Bar:
         """The bar that runs, with what the assistant plays in all of it, for that is known."""

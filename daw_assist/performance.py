@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from daw_assist.clock import NS_PER_SECOND, HostNs
@@ -245,6 +246,11 @@ class Performance:
             self.harmony.grid = self.grid
 
     def _set_mode(self, mode: Mode, now: HostNs) -> None:
+        if self.harmony is not None and mode is not self.mode:
+            # An accompaniment has a bass of its own; chords in other modes have one only if it was asked for.
+            usual, under = ("block", "bass+chord") if mode is Mode.ACCOMPANY else ("bass+chord", "block")
+            if self.harmony.settings.pattern == usual and Mode.ACCOMPANY in (mode, self.mode):
+                self.harmony.settings = replace(self.harmony.settings, pattern=under)
         self.mode, self.plans.paused = mode, False
         self.plans.take_turns(turns_of(mode, self.plans.settings.bars, self._fill))
         self._chords(mode.has_chords, now)

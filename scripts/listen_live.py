@@ -9,6 +9,7 @@ as many milliseconds after its question as the engine took for it, so what is la
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import heapq
 import sys
 import time
@@ -139,9 +140,8 @@ def main() -> None:
         mode = Mode(name)
         settings = Settings(bars=args.turn, seed=args.seed)
         if mode is Mode.ACCOMPANY:
-            settings = Settings(seed=args.seed, parts=("drums",), candidates=1, style=args.style)
-        pattern = "bass+chord" if mode is Mode.ACCOMPANY else "block"
-        session = Session(model, chords, mode, settings, HarmonySettings(seed=args.seed, pattern=pattern))
+            settings = Settings(seed=args.seed, style=args.style)
+        session = Session(model, chords, mode, settings, HarmonySettings(seed=args.seed))
         mine, theirs = perform(session, mode, args.bars, args.turn)
         status = session.performance.status()
         print(f"\n## {name}, seed {args.seed}: hit rate {status['hit_rate']}, late {status['late_dropped']}\n")

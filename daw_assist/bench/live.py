@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         "bench": "live-soak" if args.soak else "live", **provenance(), "model": args.model,
         "period_frames": args.period, "period_ms": round(args.period / 48, 3), "real_time": can_run_real_time(),
         "load_before": load, "load_clients": args.load, "seconds": round(time.monotonic() - began, 1), **told,
-        "verdict": all(case["verdict"]["met"] for case in told["cases"]),
+        "verdict": all(case["verdict"]["met"] for case in told["cases"]) and told.get("leak_free") is not False,
     }  # fmt: skip
     if args.out is not None:
         append(args.out, line)

@@ -18,9 +18,11 @@ from typing import Protocol
 from daw_assist.music.bars import Bar
 from daw_assist.music.beats import plain_beat
 from daw_assist.music.parts import Part
+from daw_assist.suggest.suggestion import Settings
 
 REST_BARS = 4
 """An accompaniment goes on under so many bars in which the player rests, then it stops with the next one."""
+DRUM_STYLE = "rock"
 UNDER_BARS = 2
 """Bars of a plan that is made anew for every bar: the one it is for, and one for when the next plan is late."""
 
@@ -72,6 +74,9 @@ class Turns(Protocol):
     def read(self, bars: tuple[Bar, ...]) -> tuple[Bar, ...]:
         """The bars as the model is to read them."""
 
+    def wished(self, settings: Settings) -> Settings:
+        """The settings as they are to be asked for."""
+
     def forget(self) -> None:
         """The song stopped or jumped."""
 
@@ -94,6 +99,9 @@ class WhenAccepted:
 
     def read(self, bars: tuple[Bar, ...]) -> tuple[Bar, ...]:
         return bars
+
+    def wished(self, settings: Settings) -> Settings:
+        return settings if self.bars is None else replace(settings, bars=self.bars)
 
     def forget(self) -> None:
         """There is nothing to forget."""
@@ -123,6 +131,9 @@ class Trade:
 
     def read(self, bars: tuple[Bar, ...]) -> tuple[Bar, ...]:
         return bars
+
+    def wished(self, settings: Settings) -> Settings:
+        return settings if self.bars is None else replace(settings, bars=self.bars)
 
     def forget(self) -> None:
         self._first = None
@@ -158,6 +169,13 @@ class Under:
         beaten = (replace(bar, notes=tuple(sorted((*bar.notes, *plain_beat(bar.metre))))) for bar in bars[-UNDER_BARS:])
         return (*bars[:-UNDER_BARS], *beaten)
 
+    def wished(self, settings: Settings) -> Settings:
+        """Drums alone, for chords and bass are the chord model's; of the wishes those that a drummer can heed."""
+        return replace(
+            settings, bars=UNDER_BARS, candidates=1, parts=("drums",), style=settings.style or DRUM_STYLE,
+            key=None, polyphony=None, register=None,
+        )  # fmt: skip
+
     def forget(self) -> None:
         self._last = None
 
@@ -183,6 +201,9 @@ class Between:
 
     def read(self, bars: tuple[Bar, ...]) -> tuple[Bar, ...]:
         return bars
+
+    def wished(self, settings: Settings) -> Settings:
+        return settings if self.bars is None else replace(settings, bars=self.bars)
 
     def forget(self) -> None:
         """It holds in every pass."""
