@@ -7,7 +7,7 @@ CORPORA ?= work/corpora
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live test check fix bench corpora train evaluate harmony listen index story size clean
+.PHONY: help demo live doctor test check fix bench livebench soak sequences corpora train evaluate harmony listen index story size clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ demo: $(VENV)/.run ## a shipped tune is played as though live; demo.mid and demo
 live: $(VENV)/.run ## virtual MIDI ports, following the DAW's clock
 	$(BIN)/daw-assist live
 
+doctor: $(VENV)/.run ## what works on this machine, and what to do about the rest
+	$(BIN)/daw-assist doctor
+
 test: $(VENV)/.dev ## the tests
 	$(BIN)/python -m pytest
 
@@ -43,6 +46,15 @@ fix: $(VENV)/.dev ## format and mend what ruff can mend
 
 bench: $(VENV)/.dev ## speed on this machine, one line added to benchmarks/results/engine.jsonl (rivals need the train extra)
 	$(BIN)/daw-assist bench engine --json --out benchmarks/results/engine.jsonl
+
+livebench: $(VENV)/.dev ## the live process over JACK, ten minutes a mode (an hour): a line in benchmarks/results/live.jsonl, benchmarks/live.md
+	$(BIN)/daw-assist bench live --minutes 10 --bpm 120 --load 1 --out benchmarks/results/live.jsonl --markdown benchmarks/live.md
+
+soak: $(VENV)/.dev ## two hours of the live process through all modes: a line in benchmarks/results/soak.jsonl
+	$(BIN)/daw-assist bench live --soak 120 --period 256 --out benchmarks/results/soak.jsonl
+
+sequences: $(VENV)/.dev ## 10,000 random evenings (five minutes): no note may hang
+	SEQUENCES=10000 $(BIN)/python -m pytest tests/path/test_sequences.py
 
 corpora: $(VENV)/.dev ## pack the training corpora found in DATA into CORPORA
 	$(BIN)/python scripts/prepare_corpora.py $(DATA) -o $(CORPORA)

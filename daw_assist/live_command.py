@@ -33,6 +33,7 @@ from daw_assist.suggest.suggestion import Settings, Suggestion
 from daw_assist.tokens.asked import fault_of, fault_of_parts
 from daw_assist.transport.internal import InternalClock
 
+STACK_BYTES = 1024 * 1024
 COUNT_IN_NS = 300 * NS_PER_MS
 """Until the first click, or the first bar."""
 
@@ -74,6 +75,8 @@ def _routes(text: str) -> dict[Part, int]:
 
 def run_live(args: argparse.Namespace, settings: Settings, config: Config, harmony: HarmonySettings) -> int:
     """`live`: ports, server, engine and loops, until Ctrl-C or SIGTERM."""
+    # Threads of ours are shallow. On JACK all memory of a client is locked, so stacks of 8 MB each would be resident.
+    threading.stack_size(STACK_BYTES)
     metre, mode, fill = parse_metre(args.meter), parse_mode(args.mode), parse_fill(args.fill)
     endpoint, hands = endpoint_from(args.endpoint), hands_of(args, settings, config)
     fault = fault_of_harmony(harmony)

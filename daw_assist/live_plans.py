@@ -31,6 +31,8 @@ from daw_assist.transport.position import BarGrid, Transport
 
 COMMIT_NS = 60 * NS_PER_MS
 """An accepted plan is taken this long before its bar line; until the line, a newer or later one still gets its chance."""
+LAST_CALL_NS = 10 * NS_PER_MS
+"""An older plan is taken this long before it, so that its first note is not late."""
 KEPT_TAGS = 32
 """Plans of which a note may still ring; the longest token lasts 24 quarters, and a plan starts on a bar line."""
 SEED_STEP = 1009
@@ -132,8 +134,9 @@ class LivePlans:
         if before is not None and line.index == before + 1:
             self._commit(line.index, line.start, now, passed=True)
         following = self.grid.bar_line(line.index + 1)
-        if now >= self._transport.host_at(following.start) - COMMIT_NS:
-            self._commit(following.index, following.start, now, passed=False)
+        left = self._transport.host_at(following.start) - now
+        if left <= COMMIT_NS:
+            self._commit(following.index, following.start, now, passed=False, last_call=left <= LAST_CALL_NS)
         self._pump(now)
         self._draft(line, tick)
 
@@ -185,9 +188,9 @@ class LivePlans:
             heard = tuple(note for note in running.notes if here.start + note.onset <= tick)
             self._played[here.index] = replace(running, notes=heard)
 
-    def _commit(self, bar: int, start: Ticks, now: HostNs, passed: bool) -> None:
+    def _commit(self, bar: int, start: Ticks, now: HostNs, passed: bool, last_call: bool = False) -> None:
         """Take what was accepted; `passed`: the line has come, and what is not ready now has missed it."""
-        chosen = self.policy.at_bar_line(bar, passed, not self.paused and self.turns.begins(bar))
+        chosen = self.policy.at_bar_line(bar, passed, not self.paused and self.turns.begins(bar), last_call)
         if chosen is None:
             return
         line_at = self._transport.host_at(start)

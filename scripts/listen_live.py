@@ -9,7 +9,6 @@ as many milliseconds after its question as the engine took for it, so what is la
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import heapq
 import sys
 import time

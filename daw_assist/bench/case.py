@@ -72,11 +72,28 @@ class _Played:
                 (self.echo if item[1][0] & 15 in (AT_ONCE, METRONOME) else self.ours).append(item)
 
 
-def perform(setup: Setup, echo: EchoRig, folder: Path, mode: BenchMode, bpm: float, minutes: float) -> dict[str, Any]:
-    """The case from its first process to its verdict; `EngineError` if `live` does not start."""
+def perform(
+    setup: Setup,
+    echo: EchoRig,
+    folder: Path,
+    mode: BenchMode,
+    bpm: float,
+    minutes: float,
+    running: LiveRig | None = None,
+) -> dict[str, Any]:
+    """The case from its first process to its verdict; `EngineError` if `live` does not start.
+
+    With a `live` that is `running` it is brought into the mode instead, and its counters are those of the case alone.
+    """
     script = mode.compose(mode.cycles(minutes, bpm))
     with ExitStack() as stack:
-        live = stack.enter_context(LiveRig(setup.jack, folder, "daw-assist", *mode.options, *setup.options))
+        if running is not None:
+            running.ask("steer", *mode.steer)
+            until(lambda: running.live_state().get("mode") == dict(w.split("=") for w in mode.steer)["mode"], 5.0)
+            live, before = running, running.live_state()
+        else:
+            live = stack.enter_context(LiveRig(setup.jack, folder, "daw-assist", *mode.options, *setup.options))
+            before = {}
         load = stack.enter_context(LoadRig(live.endpoint, setup.load))
         daw = JackDaw()
         stack.callback(daw.close)
@@ -88,6 +105,7 @@ def perform(setup: Setup, echo: EchoRig, folder: Path, mode: BenchMode, bpm: flo
             "jackd": setup.jack.pid,
         }  # fmt: skip
         played = _play(setup, daw, live, script, mode, bpm, pids)
+        played.state = since(played.state, before)
         answers = load.answers()
     told = found(played, script, mode, bpm, setup.period_ms)
     return told if answers is None else {**told, "load_clients": setup.load, "load_answers": answers}
@@ -191,6 +209,17 @@ def answers_told(played: _Played, mode: BenchMode) -> dict[str, Any]:
         "first_note_ms": figures.quantiles([abs(told["first_ms"]) for told in first]),
         "trigger_to_first_ms": figures.quantiles([told["trigger_ms"] for told in first]),
     }  # fmt: skip
+
+
+def since(state: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """The state with its counts less those of before; figures that are no counts are the present ones. Pure."""
+    old = before.get("counters") or {}
+    counters = {name: count - old.get(name, 0) for name, count in (state.get("counters") or {}).items()}
+    told = {**state, "counters": counters}
+    for name in ("late_dropped", "refused", "lost", "failures", "inbox_dropped", "errors", "refusals"):
+        if isinstance(state.get(name), int):
+            told[name] = state[name] - (before.get(name) or 0)
+    return told
 
 
 def counted(state: dict[str, Any]) -> dict[str, Any]:

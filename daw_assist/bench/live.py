@@ -68,7 +68,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 if every case met its verdict, else 1; `UsageError` for options out of range, `PortError` without JACK."""
     _check(args)
-    began, load = time.monotonic(), os.getloadavg()[0]
+    began, load = time.monotonic(), os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     cores = ("--threads", str(args.threads))
     engine = ("--model", args.model, "--provider", args.provider, *cores)
     live = (*engine, "--seed", "1", "--latency-ms", str(args.latency_ms))

@@ -75,6 +75,13 @@ class BenchMode:
     plays_always: bool = True
     """An answer without a note is a miss; if not, only what `live` counts tells."""
 
+    @property
+    def steer(self) -> tuple[str, ...]:
+        """What brings a `live` that runs into this mode, as words of `ask steer`."""
+        words = dict(zip(self.options[::2], self.options[1::2], strict=False))
+        told = [f"{name.removeprefix('--')}={value}" for name, value in words.items() if value]
+        return (*told, f"thru={'true' if '--thru' in self.options else 'false'}")
+
     def cycles(self, minutes: float, bpm: float) -> int:
         """How many fit, at least one."""
         return max(1, round(minutes * bpm / 4 / self.cycle_bars))

@@ -34,14 +34,13 @@ def measured(mode: str, world: World, cycles: int = 2) -> dict[str, Any]:
     script, live = bench.compose(cycles), VirtualLive(mode, world)
     live.play(script)
     ons = [(int(at), message) for at, message in live.port.sent if is_note_on(message)]
-    sent = [(float(live.due(n.onset)), n.pitch) for n in script.notes if n.onset < script.end]
     told: dict[str, Any] = {"mode": mode, "bpm": world.bpm}
     if bench.places == "thru":
-        offsets, told["lost"] = figures.trips(sent, ons, 0, NS_PER_SECOND)
+        offsets, told["lost"] = figures.trips(live.struck, ons, 0, NS_PER_SECOND)
     else:
         offsets = [(float(at), beside(live, at, _PLACES.get(bench.places, 24))) for at, _ in ons]
     told |= figures.spread([ms for _, ms in offsets])
-    told |= figures.late(offsets, figures.BOUND_MS + 3 * world.jitter_ms * (mode == "thru"), (), NS_PER_SECOND)
+    told |= figures.late(offsets, figures.BOUND_MS, (), NS_PER_SECOND)
     status = live.performance.status()
     told |= counted(status) | {"late_dropped": status["late_dropped"]}
     if mode == "continue":

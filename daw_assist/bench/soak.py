@@ -1,13 +1,13 @@
-"""Hours of it: one server and engine throughout, one `live` after the other through all modes, and what that costs by the minute.
+"""Hours of it: one `live` with its server and engine throughout, steered through all modes, and what that costs by the minute.
 
-Server and engine live the whole time, so their memory has one line through all minutes; the first round of the modes is
-left out, for each mode loads what it needs. A `live` process lasts as long as its mode: their minutes have one slope, and a
-level for each process, without the first minute of each. On JACK with real-time rights libjack locks all memory of its
-clients, so `live` shows more of it than it uses. Below `JUDGED_MINUTES` the slope is told and not held against anybody.
+The memory of each process has one line through all minutes; the first round of the modes is left out, for each mode loads what
+it needs. On JACK with real-time rights libjack locks all memory of its clients, so `live` shows more of it than it
+uses. Below `JUDGED_MINUTES` the slope is told and not held against anybody.
 """
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,12 +19,12 @@ from typing import Any
 from daw_assist.bench import figures
 from daw_assist.bench.case import Setup, perform
 from daw_assist.bench.echo import EchoRig
-from daw_assist.bench.liverig import LiveRig, RealServer
+from daw_assist.bench.liverig import LiveRig, RealServer, until
 from daw_assist.bench.modes import BenchMode
 from daw_assist.bench.processes import samples
 from daw_assist.errors import DawAssistError
 
-SEGMENT_MINUTES = 10.0
+SEGMENT_MINUTES = 5.0
 WARM_UP_MINUTES = 1.0
 SAMPLE_S = 60.0
 LEAK_MB_AN_HOUR = 5.0
@@ -67,11 +67,11 @@ def growth(readings: Sequence[dict[str, Any]], warm_up_min: Mapping[str, float])
     """Of each watched process from some age on: MB an hour; memory, threads and descriptors, first, last and most. Pure."""
     told: dict[str, dict[str, Any]] = {}
     for name in WATCHED:
+        since = warm_up_min.get(name, WARM_UP_MINUTES)
         seen = [
             (reading["minute"], process)
             for reading in readings
-            if (process := reading["processes"].get(name)) is not None
-            and process["age_min"] >= warm_up_min.get(name, WARM_UP_MINUTES)
+            if (process := reading["processes"].get(name)) is not None and process["age_min"] >= since
         ]
         if not seen:
             continue
@@ -112,20 +112,24 @@ def soak(
     setup = replace(setup, watch=taken.watch)
     with tempfile.TemporaryDirectory(prefix="daw-") as name:
         folder = Path(name)
-        with RealServer(folder, *engine):
+        with (
+            RealServer(folder, *engine),
+            LiveRig(setup.jack, folder, "daw-assist", *modes[0].options, *setup.options) as live,
+        ):
+            until(lambda: bool(live.live_state()), 10.0)
             while not cases or time.monotonic() + segment * 30 < end:
                 number = len(cases)
                 mode, bpm = modes[number % len(modes)], tempi[number // len(modes) % len(tempi)]
                 try:
-                    case = perform(setup, echo, folder, mode, bpm, segment)
-                except DawAssistError as error:
+                    case = perform(setup, echo, folder, mode, bpm, segment, live)
+                except (DawAssistError, subprocess.SubprocessError) as error:
                     case = {"mode": mode.name, "bpm": bpm, "failed": str(error).splitlines()[-1]}
                     case["verdict"] = figures.verdict(case)
                 say(case)
                 cases.append(case)
     # In a soak of less than three rounds the first one is too much of it to leave out.
     first = segment * len(modes) if minutes >= 3 * segment * len(modes) else segment / 2
-    grown = growth(taken.readings, {"live": min(WARM_UP_MINUTES, segment / 4), "server": first, "engine": first})
+    grown = growth(taken.readings, dict.fromkeys(WATCHED, first))
     found = leaks(grown)
     return {
         "soak_minutes": minutes, "cases": cases, "readings": taken.readings, "growth": grown, "leaks": found,

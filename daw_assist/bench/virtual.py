@@ -78,6 +78,8 @@ class VirtualLive:
             fill=fill, controls=controls,
         )  # fmt: skip
         self.sender = sender
+        self.struck: list[tuple[float, int]] = []
+        """(host time, pitch) of the player's notes as they came."""
         self._incoming, self._asks = Incoming(sender, controls, is_thru), asks
         self._random = random.Random(world.seed)  # noqa: S311 - not for secrets
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
@@ -104,7 +106,9 @@ class VirtualLive:
             yield last, CLOCK
         for note in script.notes:
             if note.onset < script.end:
-                yield self._uneven(note.onset) + 1000, bytes((0x90, note.pitch, 80))
+                struck = self._uneven(note.onset) + 1000
+                self.struck.append((float(struck), note.pitch))
+                yield struck, bytes((0x90, note.pitch, 80))
                 # Who stops lets go.
                 yield self._uneven(min(note.onset + note.length - 0.5, script.end)), bytes((0x80, note.pitch, 0))
         for place, message in script.controls:

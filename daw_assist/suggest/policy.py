@@ -183,11 +183,11 @@ class Policy:
             self._turned = True
             self.counters["turned"] += 1
 
-    def at_bar_line(self, bar: int, passed: bool, by_turn: bool = False) -> Chosen | None:
+    def at_bar_line(self, bar: int, passed: bool, by_turn: bool = False, last_call: bool = False) -> Chosen | None:
         """What plays from the line of `bar` on, if something was accepted, or it is our turn, and it is ready.
 
-        `passed`: the line has come, and a backup is used rather than nothing; before it a fresh plan may still come.
-        What was accepted and is not ready then waits for the next bar line, and is counted.
+        `last_call`: the line is about to come, and a backup is used rather than nothing; before it a fresh plan may still
+        come. `passed`: it has come; what was accepted and is not ready waits for the next one, and is counted.
         """
         if bar == self._taken or (self.armed is None and not by_turn):
             return None
@@ -196,11 +196,14 @@ class Policy:
         if self.lasting:
             if ready is None or backup:
                 return None
-        elif (backup or ready is None) and not passed and not self.held:
+        elif (backup or ready is None) and not passed and not last_call and not self.held:
+            return None
+        usable = 0 <= backup <= MOST_BACKUP and not (self.aligned and ready and backup >= _length(ready))
+        usable = ready is not None and (usable or self.held)
+        if not usable and not passed:
             return None
         self.counters["plans_wanted"] += 1
-        usable = 0 <= backup <= MOST_BACKUP and not (self.aligned and ready and backup >= _length(ready))
-        if ready is None or not (usable or self.held):
+        if ready is None or not usable:
             self.counters["plans_missed"] += 1
             return None
         self.counters[f"plans_backup_{backup}" if backup and not self.held else "plans_fresh"] += 1

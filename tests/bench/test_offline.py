@@ -21,7 +21,7 @@ def test_every_mode_is_in_time_at_every_tempo(mode: str, bpm: float) -> None:
     assert case["backups"] == {}
 
 
-@pytest.mark.parametrize("mode", ["trade", "harmonize"])
+@pytest.mark.parametrize("mode", ["trade", "harmonize", "thru"])
 def test_a_daw_that_sends_unevenly_is_smoothed(mode: str) -> None:
     case = measured(mode, World(120.0, jitter_ms=1.0), cycles=1)
     assert case["verdict"]["met"], case
