@@ -76,7 +76,11 @@ class Beside:
             return None
         self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s)
         self._again_s = time.monotonic() + self._pause_s
-        code, self._child = self._child.returncode, self._start()
+        code = self._child.returncode
+        try:
+            self._child = self._start()
+        except OSError as error:
+            return f"the server ended (code {code}) and cannot be started again: {error}; it is tried again"
         self.restarts += 1
         return f"the server ended (code {code}) and was started again; what plays goes on"
 

@@ -16,6 +16,7 @@ from daw_assist import app, beside, config, demo, doctor, live_command
 from daw_assist.bench import live as bench_live
 from daw_assist.errors import DawAssistError, UsageError
 from daw_assist.music.parts import PART_NAMES
+from daw_assist.stage import SYNCS
 from daw_assist.suggest.harmony import COMPLEXITIES, PATTERNS, RHYTHMS, VOICE_NAMES, HarmonySettings
 from daw_assist.suggest.modes import Mode
 from daw_assist.suggest.suggestion import Settings
@@ -69,13 +70,29 @@ def _parser(live_defaults: Mapping[str, Any] = MappingProxyType({})) -> argparse
     parser.add_argument("--verbose", action="store_true", help="say more on stderr")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _demo(commands)
-    _live(commands).set_defaults(**live_defaults)
+    _preset(_live(commands), live_defaults)
     _server(commands)
     _continue(commands)
     _fill(commands)
     _harmonize(commands)
     _models(commands)
     return parser
+
+
+def _preset(parser: _Parser, values: Mapping[str, Any]) -> None:
+    """Defaults from the configuration file, judged as if they had been typed."""
+    for action in parser._actions:
+        if action.dest not in values:
+            continue
+        value = values[action.dest]
+        try:
+            value = action.type(str(value)) if callable(action.type) else value
+        except (ValueError, argparse.ArgumentTypeError) as error:
+            raise UsageError(f"{config.config_path()}: live.{action.dest}: {error}") from None
+        if action.choices is not None and value not in action.choices:
+            there = ", ".join(map(str, action.choices))
+            raise UsageError(f"{config.config_path()}: live.{action.dest} must be one of {there}, not {value!r}")
+        parser.set_defaults(**{action.dest: value})
 
 
 def _model_options(parser: argparse.ArgumentParser) -> None:
@@ -241,7 +258,7 @@ def _live(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
     parser.add_argument("--out", dest="out_port", metavar="PORT", help="play to an existing port instead")
     parser.add_argument("--api", choices=("auto", "alsa", "jack", "coremidi", "winmm"), default="auto")
     parser.add_argument(
-        "--sync", choices=("auto", "clock", "jack", "link", "internal"), default="auto",
+        "--sync", choices=SYNCS, default="auto",
         help="auto: MIDI clock, else JACK's transport, else our own clock once it is tapped; link: Ableton Link, over the "
         "local network (default %(default)s)",
     )  # fmt: skip
@@ -257,9 +274,7 @@ def _live(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
         help="continue: bars that follow, when accepted; trade: --bars bars you, as many it, in turn; harmonize: chords "
         "under what you play; accompany: chords, bass and drums under it; fill: bars between others (default %(default)s)",
     )  # fmt: skip
-    parser.add_argument(
-        "--fill", default="1", metavar="BARS", help="with --mode fill: which bars of the song, such as 5-6"
-    )
+    parser.add_argument("--fill", metavar="BARS", help="with --mode fill: which bars of the song, such as 5-6")
     parser.add_argument("--accept-cc", type=int, help="control change that accepts (default 66, or as it was learned)")
     parser.add_argument("--reject-cc", type=int, help="control change that rejects (default 67, or as it was learned)")
     parser.add_argument("--channel", type=int, default=1, help="channel of what is played, 1..16, for pitched parts")

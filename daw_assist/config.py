@@ -90,7 +90,7 @@ def save_bindings(bindings: Mapping[Trigger, str], path: Path | None = None) -> 
 
     path = path or config_path()
     try:
-        document = tomlkit.parse(path.read_text()) if path.exists() else tomlkit.document()
+        document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
         hands = tomlkit.table()
         for action in ACTIONS:
             own = [str(trigger) for trigger, meant in bindings.items() if meant == action]
@@ -98,10 +98,12 @@ def save_bindings(bindings: Mapping[Trigger, str], path: Path | None = None) -> 
                 hands[action] = own[0] if len(own) == 1 else own
         document["hands"] = hands
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".config-", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=".config-", delete=False
+        ) as file:
             file.write(tomlkit.dumps(document))
         Path(file.name).replace(path)
-    except (OSError, TOMLKitError) as error:
+    except (OSError, ValueError, TOMLKitError) as error:
         raise UsageError(f"{path}: what was learned cannot be kept ({error})") from None
     return path
 

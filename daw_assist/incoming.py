@@ -1,6 +1,6 @@
 """What happens to a message before the music thread sees it: passed on at once if that is wanted, dropped if it is an echo.
 
-Threads: one (T1, the port's); `thru` and `controls` may be changed by T2, which swaps a reference.
+Threads: one (T1, the port's) but for `set_thru`; the controls are changed by T2, which swaps a reference.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from daw_assist.clock import HostNs
-from daw_assist.schedule.sender import Sender
+from daw_assist.schedule.sender import THRU_TAG, Sender
 from daw_assist.suggest.hands import FIRST_MODE_MESSAGE, Controls
 
 
@@ -24,6 +24,13 @@ class Incoming:
 
     def __init__(self, sender: Sender, controls: Controls, thru: bool = False, echoes: Echoes | None = None) -> None:
         self._sender, self._controls, self._echoes = sender, controls, echoes
+        self.thru = thru
+
+    def set_thru(self, thru: bool) -> None:
+        """Pass notes on from now on, or no more: then those that are held end. Threads: any."""
+        if self.thru and not thru:
+            self.thru = False
+            self._sender.cancel(THRU_TAG)
         self.thru = thru
 
     def take(self, data: bytes, at: HostNs) -> bool:

@@ -20,12 +20,11 @@ from dataclasses import fields
 from typing import Any, Protocol
 
 from daw_assist.clock import NS_PER_MS, Clock, HostNs
-from daw_assist.errors import DawAssistError
 from daw_assist.incoming import Incoming
 from daw_assist.live_plans import Ask, FillAsk, WarmAsk
 from daw_assist.mailbox import Bounded, Latest
 from daw_assist.midi.ports import MidiInput
-from daw_assist.performance import Performance
+from daw_assist.performance import Performance, Refusal
 from daw_assist.suggest.hands import Control
 from daw_assist.suggest.harmony_plan import Harmonization, HarmonyAsk
 from daw_assist.suggest.steer import Steer
@@ -39,6 +38,7 @@ INBOX = 8_192
 STATUS_S = 1.0
 LINK_WAIT_S = 0.005
 REOPEN_S = 0.5
+PORTS_LOST = "ports_lost"
 SWITCH_S = 0.0005
 """How long one of our threads may keep the interpreter from another that waits for it (Python's own is 5 ms)."""
 _NAMES = {Ask: "continue", FillAsk: "fill", HarmonyAsk: "harmonize", WarmAsk: "warm"}
@@ -97,7 +97,7 @@ class LiveLoops:
         self._open_link, self._asks = open_link, asks
         self._wake = threading.Event()
         self._inbox: Bounded[tuple[bytes, HostNs]] = Bounded(INBOX, self._wake)
-        self._controls: Bounded[Control | Steer] = Bounded(64, self._wake)
+        self._controls: Bounded[Control | Steer | Refusal] = Bounded(64, self._wake)
         self._plans: Latest[Suggestion] = Latest(self._wake)
         self._chords: Latest[Harmonization] = Latest(self._wake)
         self._status: Latest[dict[str, Any]] = Latest()
@@ -130,6 +130,11 @@ class LiveLoops:
         """Hear this port from now on: the old one has gone. Threads: any."""
         self._port = port
         port.start(self._heard)
+
+    def ports_lost(self, reason: str) -> None:
+        """The ports have gone: nothing the player holds is held any more. Threads: any."""
+        self._performance.sender.all_off()
+        self._controls.put(Control(PORTS_LOST))
 
     def press(self, control: str) -> None:
         """A control by name, as `ask` would send it."""
@@ -173,8 +178,12 @@ class LiveLoops:
             self._performance.message(*item)
         while (control := self._controls.take()) is not None:
             if isinstance(control, Steer):
-                self._performance.steer(control, self._clock.now())
-                self._incoming.thru = self._incoming.thru if control.thru is None else control.thru
+                if self._performance.steer(control, self._clock.now()) and control.thru is not None:
+                    self._incoming.set_thru(control.thru)
+            elif isinstance(control, Refusal):
+                self._performance.refused(control)
+            elif control.name == PORTS_LOST:
+                self._performance.let_go(self._clock.now())
             else:
                 self._performance.act(control, self._clock.now())
         if (plan := self._plans.take()) is not None:
@@ -187,7 +196,7 @@ class LiveLoops:
         while not self._stopping.is_set():
             try:
                 link = self._open_link()
-            except DawAssistError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
                 self._refused("no_link", str(error))
             else:
                 try:
@@ -226,7 +235,10 @@ class LiveLoops:
         elif isinstance(news.value, Harmonization):
             self._chords.put(news.value)
         elif news.error is not None:
-            self._refused(getattr(news.error, "code", "protocol"), str(news.error))
+            code = getattr(news.error, "code", "protocol")
+            self._refused(code, str(news.error))
+            if code != "stale":
+                self._controls.put(Refusal(news.name, code))
 
     def _refused(self, code: str, text: str) -> None:
         self.refusals[code] += 1

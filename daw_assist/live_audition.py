@@ -58,12 +58,14 @@ class Audition:
         """Hand over what is due soon."""
         if not self._player.is_playing:
             return
-        if self._clock is self._transport and not self._transport.running:
-            self.end()
-            return
         events = self._player.due(self._clock.tick_at(HostNs(now + LOOK_AHEAD_NS)))
         if events:
             self._sender.schedule([Due(self._clock.host_at(event.tick), event.message, event.tag) for event in events])
+
+    def left(self) -> None:
+        """The song stopped or jumped: what followed it ends."""
+        if self._clock is self._transport:
+            self.end()
 
     def end(self) -> None:
         """Be silent now."""

@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 
 from daw_assist.beside import ENGINE_START_S, Beside, serve_command, server_beside
@@ -77,11 +78,13 @@ def run_live(args: argparse.Namespace, settings: Settings, config: Config, harmo
     """`live`: ports, server, engine and loops, until Ctrl-C or SIGTERM."""
     # Threads of ours are shallow. On JACK all memory of a client is locked, so stacks of 8 MB each would be resident.
     threading.stack_size(STACK_BYTES)
-    metre, mode, fill = parse_metre(args.meter), parse_mode(args.mode), parse_fill(args.fill)
+    metre, mode, fill = parse_metre(args.meter), parse_mode(args.mode), parse_fill(args.fill) if args.fill else None
     endpoint, hands = endpoint_from(args.endpoint), hands_of(args, settings, config)
     fault = fault_of_harmony(harmony)
     if fault is not None:
         raise UsageError(fault)
+    if mode is Mode.FILL and fill is None:
+        raise UsageError("--mode fill needs the bars of the song that are to be filled: give --fill 5-6")
     if not 0 <= args.count_in <= 8:
         raise UsageError(f"count-in must be in 0..8 bars, not {args.count_in}")
     command = serve_command(endpoint, args.model, args.provider, args.threads, args.chord_model)
@@ -112,7 +115,7 @@ def run_live(args: argparse.Namespace, settings: Settings, config: Config, harmo
             _count_in(stage, lead.internal, args.count_in)
         say(f"listening on {ports[0].name!r}, playing to {ports[1].name!r}, {metre}, server {endpoint}")
         say(f"mode {mode}, sync {args.sync}; {_hands_told(hands)}; end with Ctrl-C")
-        _watch(stage, lines, done, watchdog, beside, hands)
+        _watch(stage, lines, done, watchdog, beside, hands, config.bindings)
     return 0
 
 
@@ -129,9 +132,13 @@ def _count_in(stage: Stage, clock: InternalClock, bars: int) -> None:
 
 
 def _watch(
-    stage: Stage, lines: Bounded[str], done: threading.Event, watchdog: Watchdog, beside: Beside | None, hands: Hands
-) -> None:
-    """The main thread while the others play: says what happens, keeps what was learned and who must not be missing."""
+    stage: Stage, lines: Bounded[str], done: threading.Event, watchdog: Watchdog, beside: Beside | None, hands: Hands,
+    kept: Mapping[Trigger, str],
+) -> None:  # fmt: skip
+    """The main thread while the others play: says what happens, keeps what was learned and who must not be missing.
+
+    `kept`: the bindings of the configuration file; what was given for this session alone is not put there.
+    """
     said: dict[str, str | None] = {}
     bindings = dict(hands.bindings)
     performance, turn = stage.performance, 0
@@ -140,7 +147,7 @@ def _watch(
             say(line)
         now = {
             "no suggestion: ": stage.loops.complaint,
-            "": performance.complaint or performance.controls.complaint,
+            "": performance.complaint,
             "ports: ": stage.keeper.state if stage.keeper is not None else None,
         }
         for prefix, text in now.items():
@@ -148,8 +155,9 @@ def _watch(
                 say(f"{prefix}{text}")
             said[prefix] = text
         if performance.controls.bindings != bindings:
-            bindings = dict(performance.controls.bindings)
-            say(_kept(bindings))
+            before, bindings = bindings, dict(performance.controls.bindings)
+            kept = learned(kept, before, bindings)
+            say(_kept(kept))
         turn += 1
         if turn % 5 == 0:
             watchdog.keep()
@@ -158,7 +166,17 @@ def _watch(
                 say(news)
 
 
-def _kept(bindings: dict[Trigger, str]) -> str:
+def learned(
+    kept: Mapping[Trigger, str], before: Mapping[Trigger, str], now: Mapping[Trigger, str]
+) -> dict[Trigger, str]:
+    """The bindings to keep after a change of those that hold. Pure."""
+    new = {trigger: action for trigger, action in now.items() if before.get(trigger) != action}
+    gone = set(before) - set(now)
+    actions = {*new.values(), *(before[trigger] for trigger in gone)}
+    return {t: action for t, action in kept.items() if t not in gone and action not in actions and t not in new} | new
+
+
+def _kept(bindings: Mapping[Trigger, str]) -> str:
     """Keep what was learned; what to say of it."""
     try:
         path = save_bindings(bindings)

@@ -30,13 +30,16 @@ class LiveFill:
         self._plans, self._asks, self._counters = plans, asks, counters
         self._song: dict[int, Bar] = {}
         self._asked: tuple[Bar, ...] | None = None
-        self._offset = 0
-        self._fixed: tuple[Bar, ...] = ()
+        self._places: dict[
+            int, tuple[int, tuple[Bar, ...]]
+        ] = {}  # by epoch: where a request lay, and what was fixed in it
 
     def bar_closed(self, index: int, bar: Bar, ours: Bar | None) -> None:
         """The bar at this place of the song was heard; `ours` is what in it the assistant played."""
-        if len(self._song) < MOST_BARS or index in self._song:
-            self._song[index] = _without(bar, ours)
+        mine = _without(bar, ours)
+        # Who rests in a pass listens: what was played there before still stands.
+        if (mine.notes or index not in self._song) and (len(self._song) < MOST_BARS or index in self._song):
+            self._song[index] = mine
 
     def step(self, running: int) -> None:
         """Ask, if what lies around the bars is another than when it was asked last, and they do not run now."""
@@ -44,33 +47,34 @@ class LiveFill:
         policy = self._plans.policy
         if not isinstance(turns, Between) or policy.held or turns.first <= running <= turns.last:
             return
-        before = self._span(turns.first - 1, -1, BEFORE)
-        if not before or not any(bar.notes for bar in before):
+        before, after = self._span(turns.first - 1, -1, BEFORE), self._span(turns.last + 1, 1, AFTER)
+        around = (*reversed(before), *after)
+        if not any(bar.notes for bar in around):
             return
-        after = self._span(turns.last + 1, 1, AFTER)
-        metre = before[-1].metre
+        metre = around[0].metre
         inside = tuple(self._song.get(index, Bar(metre)) for index in range(turns.first, turns.last + 1))
         bars = (*before, *inside, *after)
         if bars == self._asked:
             return
-        self._asked, self._fixed = bars, inside
-        self._offset = turns.first - len(before)
+        self._asked = bars
         policy.epoch += 1
+        self._places = {epoch: place for epoch, place in self._places.items() if epoch > policy.epoch - 4}
+        self._places[policy.epoch] = (turns.first - len(before), inside)
         self._counters["drafts_asked"] += 1
+        self._plans.next_seed()
         self._asks.put(FillAsk(policy.epoch, len(before), len(before) + len(inside) - 1, bars, self._plans.asked()))
 
     def renew(self) -> None:
         """Ask anew: what is wished for has changed."""
         self._asked = None
 
-    def placed(self, answer: Suggestion) -> Suggestion:
-        """The answer at its place in the song, without what the player plays there anyway."""
-        made = tuple(self._own(candidate) for candidate in answer.candidates)
-        return replace(answer, first_bar=answer.first_bar + self._offset, candidates=made)
-
-    def _own(self, candidate: Candidate) -> Candidate:
-        pairs = zip(candidate.bars, self._fixed, strict=False)
-        return replace(candidate, bars=tuple(_without(bar, fixed) for bar, fixed in pairs))
+    def placed(self, answer: Suggestion) -> Suggestion | None:
+        """The answer at its place in the song, without what the player plays there anyway; None if it is of an older time."""
+        if answer.epoch not in self._places:
+            return None
+        offset, fixed = self._places[answer.epoch]
+        made = tuple(_own(candidate, fixed) for candidate in answer.candidates)
+        return replace(answer, first_bar=answer.first_bar + offset, candidates=made)
 
     def _span(self, start: int, by: int, most: int) -> tuple[Bar, ...]:
         """The bars heard next to the place, in order, up to the first that was not."""
@@ -78,6 +82,11 @@ class LiveFill:
         while len(found) < most and (bar := self._song.get(start + by * len(found))) is not None:
             found.append(bar)
         return tuple(found if by > 0 else reversed(found))
+
+
+def _own(candidate: Candidate, fixed: tuple[Bar, ...]) -> Candidate:
+    pairs = zip(candidate.bars, fixed, strict=False)
+    return replace(candidate, bars=tuple(_without(bar, stays) for bar, stays in pairs))
 
 
 def _without(bar: Bar, other: Bar | None) -> Bar:

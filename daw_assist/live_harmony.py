@@ -53,7 +53,7 @@ LEAST_NOTES = 2
 """Notes that must have been heard in the first bar before something is said; from the second bar on one will do."""
 SEED_STEP = 7919
 FIRST_TAG = 1_000_000
-"""Tags of the chords lie above those of the plans of `Performance`."""
+"""Tags of the chords lie above those of `LivePlans`."""
 
 
 class Asker(Protocol):

@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from daw_assist.clock import NS_PER_MS, HostNs
+from daw_assist.context.heard import EARLY_TICKS
 from daw_assist.context.listener import Listener
 from daw_assist.music.bars import Bar
-from daw_assist.music.metre import BarLine
+from daw_assist.music.metre import BarLine, Metre
 from daw_assist.music.parts import Part
 from daw_assist.music.time import TICKS_PER_QUARTER, Ticks
 from daw_assist.schedule.due import Due
@@ -26,7 +27,7 @@ from daw_assist.schedule.player import LOOK_AHEAD_NS, PlanPlayer
 from daw_assist.schedule.sender import Sender
 from daw_assist.suggest.modes import Turns, WhenAccepted
 from daw_assist.suggest.policy import Chosen, Policy
-from daw_assist.suggest.suggestion import Settings
+from daw_assist.suggest.suggestion import Settings, Suggestion
 from daw_assist.transport.position import BarGrid, Transport
 
 COMMIT_NS = 60 * NS_PER_MS
@@ -122,7 +123,7 @@ class LivePlans:
         return self.playing is not None and self.player.is_playing
 
     def take_turns(self, turns: Turns) -> None:
-        """Another mode from now on; what plays goes on."""
+        """Other turns from now on; what plays goes on."""
         kept = self.policy.counters, self.policy.epoch
         self.turns = turns
         self.policy = Policy(turns.aligned, turns.lasting)
@@ -137,7 +138,9 @@ class LivePlans:
         left = self._transport.host_at(following.start) - now
         if left <= COMMIT_NS:
             self._commit(following.index, following.start, now, passed=False, last_call=left <= LAST_CALL_NS)
-        self._pump(now)
+        # What a plan holds from the line on waits until it is settled whether another one takes over there.
+        open_line = left > LAST_CALL_NS and self.policy.may_begin(following.index, self._begins(following.index))
+        self._pump(now, following.start - EARLY_TICKS if open_line else None)
         self._draft(line, tick)
 
     def accepted(self, now: HostNs) -> None:
@@ -159,7 +162,17 @@ class LivePlans:
             for tag in self._tags:
                 self._sender.cancel(tag)
             self._unheard_from(tick)
+        elif self.muted and not muted and self.is_playing:
+            self._heard_again(tick)
         self.muted = muted
+
+    def cut(self, bar: int, start: Ticks) -> None:
+        """Nothing of what is planned begins at this bar line or later; what was made for it is put away."""
+        self.player.give_way(start)
+        for tag in self._tags:
+            self._sender.cancel_after(tag, self._transport.host_at(start - EARLY_TICKS))
+        self._played = {index: own for index, own in self._played.items() if index < bar}
+        self.policy.put_away()
 
     def left(self, closing: int) -> None:
         """The song stops or jumps, after `silence`; `closing` is the bar that the listener would have closed next."""
@@ -176,9 +189,19 @@ class LivePlans:
         if ours is not None:
             self._listener.played((ours,), self._listener.next_bar)
 
-    def ours_in(self, index: int) -> Bar | None:
-        """What of a bar is the assistant's, until it closes."""
-        return self._played.get(index)
+    def ours(self) -> dict[int, Bar]:
+        """What of the bars that are not closed yet is the assistant's."""
+        return dict(self._played)
+
+    def _heard_again(self, tick: float) -> None:
+        """What is left of the plan that plays is going to be heard, and to be history."""
+        assert self.playing is not None
+        here = self.grid.bar_at(tick)
+        for index, bar in enumerate(self.playing.candidate.bars, self.playing.first_bar):
+            before = self._played.get(index, replace(bar, notes=()))
+            left = tuple(note for note in bar.notes if index > here.index or here.start + note.onset > tick)
+            if index >= here.index:
+                self._played[index] = replace(bar, notes=tuple(sorted({*before.notes, *left})))
 
     def _unheard_from(self, tick: float) -> None:
         here = self.grid.bar_at(tick)
@@ -190,12 +213,16 @@ class LivePlans:
 
     def _commit(self, bar: int, start: Ticks, now: HostNs, passed: bool, last_call: bool = False) -> None:
         """Take what was accepted; `passed`: the line has come, and what is not ready now has missed it."""
-        chosen = self.policy.at_bar_line(bar, passed, not self.paused and self.turns.begins(bar), last_call)
+        ready = self.policy.suggestion
+        if ready is not None and not self.policy.held and _metre_of(ready) != self.grid.bar_line(bar).metre:
+            self.policy.put_away()
+        chosen = self.policy.at_bar_line(bar, passed, self._begins(bar), last_call)
         if chosen is None:
             return
         line_at = self._transport.host_at(start)
         for tag in self._tags:
-            self._sender.cancel_after(tag, line_at)
+            # What begins on the line may have been handed over at an estimate that put it a little before.
+            self._sender.cancel_after(tag, self._transport.host_at(start - EARLY_TICKS))
         self._tag += 1
         self._tags.append(self._tag)
         self.playing = chosen
@@ -207,9 +234,13 @@ class LivePlans:
         asked = self._accepted if self._accepted is not None else line_at
         self._first_note, self._accepted = (HostNs(max(asked, line_at)), line_at), None
 
-    def _pump(self, now: HostNs) -> None:
-        """Hand the events of the next moments to the sender, at the present tempo."""
-        events = self.player.due(self._transport.tick_at(HostNs(now + LOOK_AHEAD_NS)))
+    def _begins(self, bar: int) -> bool:
+        return not self.paused and self.turns.begins(bar)
+
+    def _pump(self, now: HostNs, before: float | None) -> None:
+        """Hand the events of the next moments (and `before` this tick) to the sender, at the present tempo."""
+        until = self._transport.tick_at(HostNs(now + LOOK_AHEAD_NS))
+        events = self.player.due(until if before is None else min(until, before))
         if not events or self.muted:
             return
         due = [Due(self._transport.host_at(event.tick), event.message, event.tag) for event in events]
@@ -227,16 +258,22 @@ class LivePlans:
         running = self._running(line, tick)
         if not running.notes and not any(bar.notes for bar in context):
             return
+        if self.grid.bar_line(line.index + 1).metre != line.metre:
+            return  # what follows is made in the metre of the last bar read
         share = (tick - line.start) / line.length
         bar_ms = line.length * 60e3 / (self._transport.bpm * TICKS_PER_QUARTER)
         epoch = self.policy.ask(line.index, share, len(running.notes), bar_ms)
         if epoch is not None:
-            self._drafts += not self.seed_locked
+            self.next_seed()
             self._asks.put(Ask(epoch, line.index + 1, self.turns.read((*context, running)), self.asked()))
         elif self._warmed != line.index and share > WARM_AT and context and not self.policy.held:
             self._warmed = line.index
             self.counters["warmed"] += 1
             self._asks.put(WarmAsk(self.policy.epoch, line.index + 1, self.turns.read(context), self.asked()))
+
+    def next_seed(self) -> None:
+        """Each draft is drawn anew, unless the seed is locked."""
+        self._drafts += not self.seed_locked
 
     def asked(self) -> Settings:
         """The settings of the next draft."""
@@ -251,3 +288,7 @@ class LivePlans:
             return running
         both = {(note.onset, note.part, note.pitch): note for note in (*ours.notes, *running.notes)}
         return replace(running, notes=tuple(sorted(both.values())))
+
+
+def _metre_of(suggestion: Suggestion) -> Metre:
+    return suggestion.candidates[0].bars[0].metre

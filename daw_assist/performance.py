@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from daw_assist.clock import NS_PER_SECOND, HostNs
@@ -31,11 +31,14 @@ from daw_assist.music.metre import Metre, parse_metre
 from daw_assist.music.time import TICKS_PER_QUARTER
 from daw_assist.schedule.sender import Sender
 from daw_assist.suggest.hands import ACTIONS, Control, Controls, Hands
+from daw_assist.suggest.harmony import HarmonySettings
+from daw_assist.suggest.harmony_asked import fault_of_harmony
 from daw_assist.suggest.harmony_plan import Harmonization
-from daw_assist.suggest.modes import Mode, turns_of
+from daw_assist.suggest.modes import Mode, Turns, turns_of
 from daw_assist.suggest.policy import Chosen, Narrow
 from daw_assist.suggest.steer import Steer, parse_fill, parse_mode, steered, steered_chords
 from daw_assist.suggest.suggestion import Settings, Suggestion
+from daw_assist.tokens.asked import fault_of
 from daw_assist.transport.internal import InternalClock
 from daw_assist.transport.position import BarGrid
 from daw_assist.transport.source import Source
@@ -47,6 +50,14 @@ RESYNC_NS = NS_PER_SECOND
 """A step that comes so much later than the one before it: the machine slept. Nothing is caught up with."""
 
 OnBar = Callable[[int, Bar, Suggestion | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the server said no to: the request, and its code."""
+
+    request: str
+    code: str
 
 
 class Performance:
@@ -64,7 +75,7 @@ class Performance:
         on_bar: OnBar = lambda index, bar, ready: None,
         harmony: LiveHarmony | None = None,
         mode: Mode = Mode.CONTINUE,
-        fill: tuple[int, int] = (0, 0),
+        fill: tuple[int, int] | None = None,
         controls: Controls | None = None,
         internal: InternalClock | None = None,
     ) -> None:
@@ -82,6 +93,8 @@ class Performance:
         self.complaint: str | None = None
         """What was asked of it last that it cannot do."""
         self._fill, self._taps = fill, TapTempo()
+        self._told_metre: Metre | None = None
+        self._made_with = settings, harmony.settings if harmony is not None else None
         self._epoch = transport.epoch
         self._was_running = False
         self._stepped: HostNs | None = None
@@ -143,8 +156,8 @@ class Performance:
             shown, index = self.plans.policy.suggestion, self.plans.policy.index
             beat = self.grid.bar_at(self._last[0]).metre.beat_ticks
             self.audition.toggle(shown.candidates[index] if shown is not None else None, now, beat)
-        elif name == "tap":
-            self._tap(now)
+        elif name in ("tap", "clock"):
+            self._lead(name, now)
         elif name in ("learn", "unlearn") and control.action in ACTIONS:
             if name == "learn":
                 self.controls.learn(control.action, now)
@@ -154,14 +167,6 @@ class Performance:
             self.complaint = f"there is no control {name[:24]!r}; there are {', '.join(ACTIONS)}"
             return
         self.counters[name] += 1
-
-    def accept(self, now: HostNs) -> None:
-        """As the control `accept`."""
-        self.act(Control("accept"), now)
-
-    def reject(self, now: HostNs) -> None:
-        """As the control `reject`."""
-        self.act(Control("reject"), now)
 
     def _accept(self, now: HostNs, narrow: Narrow) -> None:
         """Play what is ready from the next bar line on; where turns are taken: go on with it. Chords: on from now."""
@@ -178,6 +183,7 @@ class Performance:
         policy, was_armed = self.plans.policy, self.plans.policy.armed is not None
         if name == "reject":
             policy.reject()
+            self.fill.renew()
         if name != "undo" or not was_armed or policy.lasting:
             self._silence()
             self.audition.end()
@@ -190,6 +196,12 @@ class Performance:
         if name == "panic":
             self.sender.panic()
 
+    def let_go(self, now: HostNs) -> None:
+        """The ports have gone: no key is held any more."""
+        tick = self.transport.tick_at(now)
+        for note in self.listener.sounding():
+            self.listener.note_off(note.channel, note.pitch, tick)
+
     def _chords(self, on: bool, now: HostNs) -> None:
         if self.harmony is not None:
             self.harmony.set_on(on, now)
@@ -200,71 +212,124 @@ class Performance:
         if self.harmony is not None:
             self.harmony.mute(muted)
 
-    def _tap(self, at: HostNs) -> None:
-        bpm = self._taps.tap(at)
+    def _lead(self, name: str, at: HostNs) -> None:
+        """A tap of the tempo, or start and stop: for our own clock, if it leads or nobody does."""
         clock = self.internal
-        if clock is None or (self.transport.running and self.transport is not clock and not clock.running):
-            self.complaint = "taps set the tempo of the internal clock, and another clock leads"
-        elif bpm is not None:
-            clock.tap(bpm, at, self.grid.bar_at(self._last[0]).metre.beat_ticks)
+        if clock is None or (self.transport.running and self.transport.name != clock.name):
+            self.complaint = "taps and start are for our own clock, and another one leads"
+        elif name == "clock":
+            clock.stop(at) if clock.running else clock.start(at)
+        elif (taps := self._taps.tap(at)) is not None:
+            beat = self.grid.bar_at(self._last[0]).metre.beat_ticks
+            try:
+                clock.tap(taps * beat / TICKS_PER_QUARTER, at, beat)
+            except UsageError as error:
+                self.complaint = str(error)
+                return
             if not clock.running:
                 clock.start(at)
 
-    def steer(self, steer: Steer, now: HostNs) -> None:
-        """Settings, mode or metre as they are to be from now on; what is wrong is told in `complaint`."""
+    def steer(self, steer: Steer, now: HostNs) -> bool:
+        """Settings, mode or metre as they are to be from now on; False, and a `complaint`, if something is wrong with it."""
         try:
             mode = parse_mode(steer.mode) if steer.mode is not None else self.mode
+            fill = parse_fill(steer.fill) if steer.fill is not None else self._fill
             metre = parse_metre(steer.meter) if steer.meter is not None else None
-            if steer.fill is not None:
-                self._fill = parse_fill(steer.fill)
-            if metre is not None:
-                self.set_metre(metre, now)
+            settings, chords = steered(self.plans.settings, steer, mode), self._chords_steered(steer, mode)
+            fault = fault_of(settings) or (fault_of_harmony(chords) if chords is not None else None)
+            if mode is Mode.FILL and fill is None:
+                fault = "which bars are to be filled? say it with fill=5-6"
+            if fault is not None:
+                raise UsageError(fault)
             if steer.bpm is not None and self.internal is not None:
                 self.internal.set_bpm(steer.bpm, now)
         except UsageError as error:
             self.complaint = str(error)
-            return
+            return False
+        self.complaint = None
         self.counters["steered"] += 1
-        self.plans.settings = steered(self.plans.settings, steer, mode)
+        if metre is not None:
+            self.set_metre(metre, now)
+        takes_turns = fill != self._fill or (mode is Mode.TRADE and settings.bars != self.plans.settings.bars)
+        self.plans.settings, self._fill = settings, fill
         if steer.seed_locked is not None:
             self.plans.seed_locked = steer.seed_locked
-        if self.harmony is not None:
-            self.harmony.settings = steered_chords(self.harmony.settings, steer, mode)
+        if self.harmony is not None and chords is not None:
+            self.harmony.settings = chords
             self.harmony.policy.renew()
-        if mode is not self.mode or steer.fill is not None or (steer.bars is not None and mode is Mode.TRADE):
+        if mode is not self.mode:
             self._set_mode(mode, now)
+        elif takes_turns:
+            self.plans.take_turns(self._turns())
         self.plans.policy.renew()
         self.fill.renew()
+        return True
+
+    def _chords_steered(self, steer: Steer, mode: Mode) -> HarmonySettings | None:
+        if self.harmony is None:
+            return None
+        settings = self.harmony.settings
+        if mode is not self.mode and Mode.ACCOMPANY in (mode, self.mode):
+            # An accompaniment has a bass of its own; chords in other modes have one only if it was asked for.
+            usual, under = ("block", "bass+chord") if mode is Mode.ACCOMPANY else ("bass+chord", "block")
+            settings = replace(settings, pattern=under) if settings.pattern == usual else settings
+        return steered_chords(settings, steer, mode)
 
     def set_metre(self, metre: Metre, now: HostNs) -> None:
         """Another metre from the bar line that comes next, or from here on while the song stands."""
+        self.transport.set_metre(metre)
+        if self.transport.name == "link":  # it counts its bars from 0 again
+            self._use(BarGrid(metre))
+            return
         line = self.grid.bar_at(self.transport.tick_at(now))
-        at = self.grid.bar_line(line.index + 1).start if self.transport.running else line.start
-        self.grid = self.grid.changed(at, metre)
-        self.plans.grid = self.grid
+        change = self.grid.bar_line(line.index + 1) if self.transport.running else line
+        if change.metre == metre:
+            return
+        self._use(self.grid.changed(change.start, metre))
+        # What was made in the other metre does not go on into this one.
+        self.plans.cut(change.index, change.start)
+        self.plans.policy.renew()
+
+    def _use(self, grid: BarGrid) -> None:
+        self.grid = self.plans.grid = self.listener.grid = grid
         if self.harmony is not None:
-            self.harmony.grid = self.grid
+            self.harmony.grid = grid
+
+    def _turns(self) -> Turns:
+        return turns_of(self.mode, self.plans.settings.bars, self._fill or (0, 0))
 
     def _set_mode(self, mode: Mode, now: HostNs) -> None:
-        if self.harmony is not None and mode is not self.mode:
-            # An accompaniment has a bass of its own; chords in other modes have one only if it was asked for.
-            usual, under = ("block", "bass+chord") if mode is Mode.ACCOMPANY else ("bass+chord", "block")
-            if self.harmony.settings.pattern == usual and Mode.ACCOMPANY in (mode, self.mode):
-                self.harmony.settings = replace(self.harmony.settings, pattern=under)
         self.mode, self.plans.paused = mode, False
-        self.plans.take_turns(turns_of(mode, self.plans.settings.bars, self._fill))
+        if not mode.has_plans:
+            self.plans.silence(self._last[0])
+        self.plans.take_turns(self._turns())
         self._chords(mode.has_chords, now)
         self.fill.renew()
+
+    def refused(self, refusal: Refusal) -> None:
+        """The engine cannot make what was asked for: back to the last settings with which it could."""
+        if self.harmony is not None and refusal.request == "harmonize":
+            self.harmony.policy.refused()
+        if refusal.code == "bad_request":
+            self.plans.settings, chords = self._made_with
+            if self.harmony is not None and chords is not None:
+                self.harmony.settings = chords
+            self.counters["settings_taken_back"] += 1
 
     def offer(self, suggestion: Suggestion) -> None:
         """Candidates of the engine."""
         if self.mode is Mode.FILL:
-            suggestion = self.fill.placed(suggestion)
+            placed = self.fill.placed(suggestion)
+            if placed is None:
+                return
+            suggestion = placed
+        self._made_with = self.plans.settings, self._made_with[1]
         self.plans.policy.offer(suggestion, self._bar if self._bar is not None else -1)
 
     def harmonized(self, answer: Harmonization, now: HostNs) -> None:
         """Chords of the engine, which came at `now`."""
         if self.harmony is not None:
+            self._made_with = self._made_with[0], self.harmony.settings
             self.harmony.offer(answer, now)
 
     def step(self, now: HostNs) -> None:
@@ -272,9 +337,12 @@ class Performance:
         if self._stepped is not None and now - self._stepped > RESYNC_NS:
             self.counters["resyncs"] += 1
             self.transport.resync(now)
+            self.audition.end()
             self.sender.all_off()
         self._stepped = now
         self.controls.poll(now)
+        if self.controls.complaint is not None:
+            self.complaint, self.controls.complaint = self.controls.complaint, None
         self.transport.poll(now)
         self._follow(now)
         self.audition.step(now)
@@ -283,7 +351,6 @@ class Performance:
         tick = self.transport.tick_at(now)
         self._last = (tick, now)
         self._close_bars(tick)
-        self._hear_metre(tick, now)
         if self.harmony is not None and self.mode.has_chords:
             self.harmony.step(now, tick, self._closing)
         if self.mode.has_plans:
@@ -292,18 +359,13 @@ class Performance:
         if self.mode is Mode.FILL:
             self.fill.step(self._bar)
 
-    def _hear_metre(self, tick: float, now: HostNs) -> None:
-        """A source that knows the metre (JACK) is believed."""
-        metre = self.transport.metre
-        if (
-            metre is not None
-            and metre.is_supported
-            and metre != self.grid.bar_line(self.grid.bar_at(tick).index + 1).metre
-        ):
-            self.set_metre(metre, now)
-
     def _follow(self, now: HostNs) -> None:
-        """Notice starts, stops and jumps of the transport."""
+        """Notice starts, stops and jumps of the transport, and the metre of a source that tells it (JACK)."""
+        metre = self.transport.metre
+        if metre is not None and metre != self._told_metre and metre.is_supported:
+            # Such a source counts as if all bars were in its present metre, and a change of it is a jump.
+            self._told_metre = metre
+            self._use(BarGrid(metre))
         running, epoch = self.transport.running, self.transport.epoch
         if epoch == self._epoch and running == self._was_running:
             return
@@ -318,11 +380,13 @@ class Performance:
             return
         self.counters["transport_breaks"] += 1
         self._silence()
+        self.audition.left()
+        ours = self.plans.ours()
         self.plans.left(self._closing)
         number = self.listener.next_bar
         closed = self.listener.reset(tick, since if was_running else None)
         for place, bar in enumerate(closed):
-            self.fill.bar_closed(self._closing + place, bar, None)
+            self.fill.bar_closed(self._closing + place, bar, ours.get(self._closing + place))
             if self.harmony is not None:
                 self.harmony.bar_closed(number + place, self.grid.bar_line(self._closing + place))
         if self.harmony is not None:
@@ -338,7 +402,7 @@ class Performance:
 
     def _close_bars(self, tick: float) -> None:
         while tick >= self.grid.bar_line(self._closing + 1).start + EARLY_TICKS:
-            ours = self.plans.ours_in(self._closing)
+            ours = self.plans.ours().get(self._closing)
             self.plans.bar_closes(self._closing)
             end, number = self.grid.bar_line(self._closing + 1).start, self.listener.next_bar
             for bar in self.listener.close_bars(end + EARLY_TICKS, self.grid):
@@ -366,12 +430,12 @@ class Performance:
             "trigger_ms": self.plans.trigger_ms, "draft_ms": round(policy.draft_ms, 1),
             "sounding": len(figures.sounding), "sent": figures.sent, "late_dropped": figures.late_dropped,
             "refused": figures.refused, "lost": figures.lost, "failures": figures.failures, "sender_errors": figures.errors,
-            "port": figures.state, "told": self.complaint or self.controls.complaint,
+            "port": figures.state, "told": self.complaint,
             "late_p50_ms": round(figures.late_p50_ms, 3), "late_p99_ms": round(figures.late_p99_ms, 3),
             "late_max_ms": round(figures.late_max_ms, 3),
             "hands": {str(trigger): action for trigger, action in self.controls.bindings.items()},
             "counters": {
-                **self.counters, **policy.counters, "double_taps": self.controls.double_taps, **self.listener.counters(),
+                **(self.counters + policy.counters), "double_taps": self.controls.double_taps, **self.listener.counters(),
                 **(self.harmony.policy.counters if self.harmony else {}),
             },
             "transport": dict(self.transport.counters()),

@@ -33,6 +33,7 @@ from daw_assist.transport.position import BarGrid
 from daw_assist.transport.source import Source
 
 SYNCS = ("auto", "clock", "jack", "link", "internal")
+"""MIDI clock, JACK's transport, Ableton Link, our own; auto is the first of them that runs, but for Link."""
 Ports = tuple[MidiInput, MidiOutput]
 
 
@@ -122,7 +123,7 @@ def open_stage(
     send_ahead_ms: float = 0.0,
     harmony: HarmonySettings | None = None,
     mode: Mode = Mode.CONTINUE,
-    fill: tuple[int, int] = (0, 0),
+    fill: tuple[int, int] | None = None,
     guard: Guard | None = None,
 ) -> Iterator[Stage]:
     """Build and start listener, sender and loops; at the end everything that sounds is ended and the ports are closed.
@@ -191,7 +192,7 @@ def open_stage(
                 loops.listen(pair[0])
                 sender.replace_output(pair[1])
 
-            keeper = PortKeeper(lambda: guarded(reopen()), ports, lambda reason: None, back, clock)
+            keeper = PortKeeper(lambda: guarded(reopen()), ports, loops.ports_lost, back, clock)
             keeping.append(keeper)
             keeper.start()
             stack.callback(keeper.stop)

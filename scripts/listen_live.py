@@ -24,7 +24,6 @@ from daw_assist.clock import NS_PER_MS, HostNs  # noqa: E402
 from daw_assist.engine.messages import Harmonize  # noqa: E402
 from daw_assist.engine.worker import Chords, LoadedModel  # noqa: E402
 from daw_assist.live import AnyAsk  # noqa: E402
-from daw_assist.live_harmony import LiveHarmony  # noqa: E402
 from daw_assist.live_plans import Ask  # noqa: E402
 from daw_assist.midi.file import from_song, save_midi  # noqa: E402
 from daw_assist.midi.message import is_note_on, key_of  # noqa: E402
@@ -36,6 +35,7 @@ from daw_assist.music.quantise import quantise  # noqa: E402
 from daw_assist.music.time import Ticks  # noqa: E402
 from daw_assist.pipeline import suggest  # noqa: E402
 from daw_assist.show import text_roll  # noqa: E402
+from daw_assist.suggest.hands import Hands  # noqa: E402
 from daw_assist.suggest.harmony import HarmonySettings  # noqa: E402
 from daw_assist.suggest.harmony_plan import HarmonyAsk  # noqa: E402
 from daw_assist.suggest.modes import Mode  # noqa: E402
@@ -52,18 +52,11 @@ class Session(Evening):
     def __init__(
         self, model: LoadedModel, chords: Chords, mode: Mode, settings: Settings, harmony: HarmonySettings
     ) -> None:
-        super().__init__(mode=Mode.CONTINUE, bars=settings.bars, step_ms=4)
+        super().__init__(bars=settings.bars, step_ms=4, hands=Hands(channels={Part.BASS: BASS_CHANNEL}))
         performance = self.performance
         performance.plans.settings = settings
-        performance.harmony = LiveHarmony(
-            performance.transport,
-            performance.grid,
-            performance.listener,
-            self.sender,
-            self.asks,
-            harmony,
-            {Part.BASS: BASS_CHANNEL},
-        )
+        assert performance.harmony is not None
+        performance.harmony.settings = harmony
         performance._set_mode(mode, self.clock.now())
         self._model, self._chord_model = model, chords
 

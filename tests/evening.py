@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
+import random
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 from daw_assist.clock import NS_PER_MS, HostNs, VirtualClock
 from daw_assist.context.listener import Listener
+from daw_assist.engine.chord_ahead import harmonize_ahead
+from daw_assist.engine.fakes import rule_chords
+from daw_assist.engine.messages import Harmonize
 from daw_assist.incoming import Incoming
 from daw_assist.live import AnyAsk, Asks
+from daw_assist.live_harmony import LiveHarmony
 from daw_assist.live_plans import Ask, FillAsk, WarmAsk
 from daw_assist.midi.memory import MemoryOutput
 from daw_assist.midi.message import is_note_off, is_note_on, key_of
@@ -22,6 +29,8 @@ from daw_assist.music.time import Ticks
 from daw_assist.performance import Performance
 from daw_assist.schedule.sender import Sender
 from daw_assist.suggest.hands import Controls, Hands
+from daw_assist.suggest.harmony import HarmonySettings
+from daw_assist.suggest.harmony_plan import HarmonyAsk
 from daw_assist.suggest.modes import Mode
 from daw_assist.suggest.suggestion import Candidate, Provenance, Settings, Suggestion
 from daw_assist.transport.clock_follower import ClockFollower
@@ -70,7 +79,8 @@ class Evening:
         step_ms: int = 8,
         bars: int = 4,
         mode: Mode = Mode.CONTINUE,
-        fill: tuple[int, int] = (0, 0),
+        fill: tuple[int, int] | None = None,
+        jitter_ns: int = 0,
         hands: Hands = Hands(),
         made_ms: float = 40.0,
     ) -> None:
@@ -85,13 +95,16 @@ class Evening:
         self.closed: list[Bar] = []
         self.controls = Controls(hands.bindings)
         self.incoming = Incoming(self.sender, self.controls, hands.thru)
+        transport, grid, listener = ClockFollower(bpm), BarGrid(metre), Listener({})
+        harmony = LiveHarmony(transport, grid, listener, self.sender, self.asks, HarmonySettings(), hands.channels)
         self.performance = Performance(
-            ClockFollower(bpm), BarGrid(metre), Listener({}), self.sender, self.asks, Settings(bars=bars, seed=1),
-            hands, lambda index, bar, ready: self.closed.append(bar), None, mode, fill, self.controls,
+            transport, grid, listener, self.sender, self.asks, Settings(bars=bars, seed=1),
+            hands, lambda index, bar, ready: self.closed.append(bar), harmony, mode, fill, self.controls,
         )  # fmt: skip
+        self._chance, self._jitter_ns = random.Random(1), jitter_ns
         self.dead = False
         """The engine answers no more."""
-        self._answer: Answer = lambda ask: a_plan(ask, metre, hold, made_ms)
+        self._answer: Answer = lambda ask: a_plan(ask, ask.bars[-1].metre, hold, made_ms)
         self._delay, self._step_ns = int(delay_ms * NS_PER_MS), step_ms * NS_PER_MS
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._order = count()
@@ -99,13 +112,14 @@ class Evening:
         self.origin = 0
         """Host time of tick 0, were the song to have run on from there."""
         self.pulse_at: float | None = None
+        self._exact = 0.0
 
     # The DAW
 
     def start(self, tick: int = 0, message: bytes = START) -> None:
         """Start, or Continue where the song stands; the next pulse comes a moment later."""
         self.say(message)
-        self.pulse_at = self.clock.now() + 5.0 * NS_PER_MS
+        self.pulse_at = self._exact = self.clock.now() + 5.0 * NS_PER_MS
         self.origin = round(self.pulse_at - tick * self.tick_ns)
 
     def stop(self) -> None:
@@ -158,7 +172,8 @@ class Evening:
     def _happen(self, now: HostNs) -> None:
         if self.pulse_at is not None and round(self.pulse_at) <= now:
             self.say(CLOCK)
-            self.pulse_at += self.tick_ns
+            self._exact += self.tick_ns
+            self.pulse_at = self._exact + self._chance.uniform(-1, 1) * self._jitter_ns
         while self._queue and self._queue[0][0] <= now:
             heapq.heappop(self._queue)[2]()
         if self._looks <= now:
@@ -177,6 +192,11 @@ class Evening:
                 heapq.heappush(
                     self._queue, (now + self._delay, next(self._order), lambda: self.performance.offer(made))
                 )
+        elif isinstance(ask, HarmonyAsk) and not self.dead:
+            fields = {field.name: getattr(ask, field.name) for field in dataclasses.fields(ask)}
+            answer = harmonize_ahead(Harmonize(ticket=1, client=b"", **fields), rule_chords, "rule")
+            act = partial(self.performance.harmonized, answer, HostNs(now + self._delay))
+            heapq.heappush(self._queue, (now + self._delay, next(self._order), act))
 
     # What came out
 

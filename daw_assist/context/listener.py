@@ -52,7 +52,8 @@ class Sounding:
 class Listener:
     """Gathers what the player plays while the song runs. Threads: one (the music thread).
 
-    `part_of_channel` gives the part of a MIDI channel 0..15; channels that a mapping lacks are keys, or drums on 9.
+    `part_of_channel` gives the part of a MIDI channel 0..15; channels that a mapping lacks are keys, or drums on 9. `grid` may
+    be replaced while it listens.
     Ticks are song positions, fractional. The grid is the one last given to `close_bars`.
     """
 
@@ -63,7 +64,7 @@ class Listener:
         grid: BarGrid | None = None,
     ) -> None:
         self._part_of = part_of_channel
-        self._grid = grid or BarGrid()
+        self.grid = grid or BarGrid()
         self._closed: deque[HeardBar] = deque(maxlen=max(1, history_bars))
         self._count = 0
         self._held: dict[tuple[int, int], Press] = {}
@@ -109,7 +110,7 @@ class Listener:
 
         The grace lets a note of the old bar come late to us, and a hand be early for the new one.
         """
-        self._grid = grid
+        self.grid = grid
         self._reached = max(self._reached, upto_tick)
         self._skip_to(upto_tick)
         closed: list[Bar] = []
@@ -136,7 +137,7 @@ class Listener:
             if tick < end or number - self._count > len(self._closed) + MAX_OWN_BARS:
                 break
             waiting = [*(_moved(p, end) for p in over), *(p for p in waiting if p.onset >= end - EARLY_TICKS)]
-            line, number = self._grid.bar_at(end), number + 1
+            line, number = self.grid.bar_at(end), number + 1
         return HeardBar(line, inside, self._own.get(number, ())).bar()
 
     def reset(self, tick: float, left_at: float | None = None) -> tuple[Bar, ...]:
@@ -189,7 +190,7 @@ class Listener:
         return self._part_of(channel)
 
     def _next_line(self) -> BarLine:
-        return self._grid.bar_at(self._next)
+        return self.grid.bar_at(self._next)
 
     def _close(self, line: BarLine) -> Bar:
         end = line.start + line.length
@@ -207,11 +208,11 @@ class Listener:
 
     def _skip_to(self, tick: float) -> None:
         """Leave out bars that nobody would remember: the position leapt without a `reset`."""
-        here, there = self._next_line().index, self._grid.bar_at(tick).index
+        here, there = self._next_line().index, self.grid.bar_at(tick).index
         spare = there - here - (self._closed.maxlen or 0)
         if spare > 0:
             self._counts["skipped_bars"] += spare
-            self._next = float(self._grid.bar_line(here + spare).start)
+            self._next = float(self.grid.bar_line(here + spare).start)
             self._pending = [press for press in self._pending if press.onset >= self._next - EARLY_TICKS]
 
     def _correct(self, presses: list[Press]) -> None:

@@ -57,7 +57,7 @@ class PlanPlayer:
 
         What is held beyond the last bar line ends on it: four bars asked for are four bars that sound.
         """
-        self._give_way(start)
+        self.give_way(start)
         here = int(start)
         last = here + sum(bar.length for bar in bars)
         struck: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
@@ -77,7 +77,7 @@ class PlanPlayer:
                 heapq.heappush(self._events, Event(Ticks(end), False, channel, pitch, 0, tag))
         self.end = Ticks(here)
 
-    def _give_way(self, start: Ticks) -> None:
+    def give_way(self, start: Ticks) -> None:
         """Drop the notes that would begin at `start` or later; what began before keeps its note-off."""
         kept: list[Event] = []
         dropped: set[tuple[int, int, int]] = set()

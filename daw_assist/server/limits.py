@@ -16,7 +16,16 @@ from daw_assist.suggest.hands import ACTIONS
 from daw_assist.suggest.harmony import HarmonySettings
 from daw_assist.suggest.harmony_asked import fault_of_harmony
 from daw_assist.suggest.modes import Mode
-from daw_assist.suggest.steer import CLEARABLE, Steer, parse_fill, parse_mode, steered, steered_chords
+from daw_assist.suggest.steer import (
+    CLEARABLE,
+    Steer,
+    of_chords,
+    of_plans,
+    parse_fill,
+    parse_mode,
+    steered,
+    steered_chords,
+)
 from daw_assist.suggest.suggestion import MAX_BARS, Settings
 from daw_assist.tokens.asked import fault_of
 
@@ -71,22 +80,25 @@ def check_steer(steer: Steer) -> None:
         mode = parse_mode(steer.mode) if steer.mode is not None else None
         if steer.fill is not None:
             parse_fill(steer.fill)
-        if steer.meter is not None and not parse_metre(steer.meter).is_supported:
-            raise _no(f"metre {steer.meter} cannot be followed: give one of at most 8 quarters a bar, like 7/8")
+        if steer.meter is not None:
+            parse_metre(steer.meter)
     except UsageError as error:
         raise _no(str(error)) from None
     if steer.bpm is not None and not 10 <= steer.bpm <= 999:
         raise _no(f"bpm must be in 10..999, not {steer.bpm}")
-    # Which mode it meets is known to the live process alone: what is right for either kind may pass.
-    bare = replace(steer, clear=())
-    of_bars = fault_of(steered(Settings(), bare, Mode.CONTINUE))
-    of_chords = fault_of_harmony(steered_chords(HarmonySettings(), bare, Mode.HARMONIZE))
-    if mode is Mode.HARMONIZE:
-        of_bars = of_chords
-    elif mode is not None and not mode.has_chords:
-        of_chords = of_bars
-    if of_bars is not None and of_chords is not None:
-        raise _no(of_bars)
+    bare = replace(steer, clear=(), mode=None)
+    alone = (_judged(of_plans(bare), Mode.CONTINUE), _judged(of_chords(bare), Mode.HARMONIZE))
+    # What both have, such as the density, has to be right for the mode it meets, or (the live process knows it) for one.
+    modes = (Mode.CONTINUE, Mode.HARMONIZE) if mode is None else (mode,)
+    shared = [_judged(bare, kind) for kind in modes]
+    fault = next((fault for fault in alone if fault is not None), None) or (shared[0] if all(shared) else None)
+    if fault is not None:
+        raise _no(fault)
+
+
+def _judged(steer: Steer, mode: Mode) -> str | None:
+    of_bars = fault_of(steered(Settings(), steer, mode)) if mode.has_plans else None
+    return of_bars or (fault_of_harmony(steered_chords(HarmonySettings(), steer, mode)) if mode.has_chords else None)
 
 
 def check_harmonize(request: HarmonizeRequest) -> None:

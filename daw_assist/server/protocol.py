@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import fields as fields_of
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import msgspec
 
@@ -129,10 +129,18 @@ class LearnRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     action: str
 
 
+_hints = get_type_hints(Steer)
+SteerFields = msgspec.defstruct(
+    "SteerFields", [(field.name, _hints[field.name], field.default) for field in fields_of(Steer)],
+    frozen=True, forbid_unknown_fields=True,
+)  # fmt: skip
+"""`suggest.steer.Steer` on the wire: a dataclass would take fields that it does not know and lose them."""
+
+
 class SteerRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Every field of `suggest.steer.Steer`; those left out stay as they are."""
 
-    settings: Steer
+    settings: SteerFields  # type: ignore[valid-type]
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -455,7 +463,7 @@ def request_from_text(name: str, fields: Mapping[str, str]) -> msgspec.Struct:
 def _settings_of(request: type[msgspec.Struct], asked: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that are named; `ValueError` for a name that is none of this request's."""
     kind = next(field.type for field in msgspec.structs.fields(request) if field.name == "settings")
-    known = {field.name for field in fields_of(kind)}
+    known = set(getattr(kind, "__struct_fields__", ())) or {field.name for field in fields_of(kind)}
     for name in asked:
         if name not in known:
             raise ValueError(f"there is no field or setting {name[:24]!r}; settings are {', '.join(sorted(known))}")

@@ -73,6 +73,7 @@ from daw_assist.server.protocol import (
 )
 from daw_assist.server.sockets import MAX_REQUEST_BYTES, Context, Gate, Socket, guard, harden
 from daw_assist.server.waiting import Waiting, WaitingRoom
+from daw_assist.suggest.steer import Steer
 
 LIVE_TIMEOUT_S = 3.0
 STATUS_EVERY_S = 1.0
@@ -351,8 +352,9 @@ class Server:
             check_action(request.action)
             event = ControlEvent(waiting.name, action=request.action)
         elif isinstance(request, SteerRequest):
-            check_steer(request.settings)
-            event = ControlEvent(waiting.name, steer=request.settings)
+            steer = Steer(**msgspec.structs.asdict(request.settings))
+            check_steer(steer)
+            event = ControlEvent(waiting.name, steer=steer)
         self._publish("control", event)
         return Done()
 

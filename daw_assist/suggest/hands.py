@@ -14,6 +14,7 @@ from daw_assist.music.parts import Part
 
 ACTIONS = (
     "accept", "accept_bar", "reject", "next", "previous", "audition", "undo", "hold", "mute", "panic", "stop_playing", "tap",
+    "clock",
 )  # fmt: skip
 """What can be put on a pedal, a pad or a key."""
 DOUBLE_TAP_NS = 250_000_000
@@ -111,7 +112,10 @@ class Controls:
 
     def is_ours(self, data: bytes) -> bool:
         """Whether the message is a control, which is neither passed on nor music; releases too."""
-        return self.learning is not None or self._meant(data) is not None
+        trigger = trigger_of(data)
+        if self.learning is not None and trigger is not None and _is_press(data) and fault_of_trigger(trigger) is None:
+            return True
+        return self._meant(data) is not None
 
     def heard(self, data: bytes, at_ns: int) -> Control | None:
         """What a message asks for, if anything; it may be learned instead."""

@@ -68,6 +68,11 @@ class HarmonyPolicy:
     def renew(self) -> None:
         """What is wished for has changed: ask for the next slot that an answer can reach, without waiting for its time."""
         self._forced, self._settled = True, None
+        self.refused()
+
+    def refused(self) -> None:
+        """Nobody will answer what is under way: it is not waited for."""
+        self._asked, self._misses = None, 0
 
     def forget(self) -> None:
         """What was asked is for a place that does not come, or is not wanted any more."""

@@ -51,10 +51,6 @@ class Turns(Protocol):
     """Which bars are the assistant's."""
 
     @property
-    def bars(self) -> int | None:
-        """How many bars a plan is asked for; None: as the settings say."""
-
-    @property
     def aligned(self) -> bool:
         """An older plan is taken up where it would be now, rather than from its beginning."""
 
@@ -69,7 +65,7 @@ class Turns(Protocol):
         """Whether a plan is wanted for the bar after this one, sooner or later."""
 
     def begins(self, bar: int) -> bool:
-        """Whether a plan begins on this bar line without being accepted."""
+        """Whether this bar line is where a plan begins by itself or, where plans last, the place that they are for."""
 
     def read(self, bars: tuple[Bar, ...]) -> tuple[Bar, ...]:
         """The bars as the model is to read them."""
@@ -84,7 +80,6 @@ class Turns(Protocol):
 class WhenAccepted:
     """Continue: always ready, played when asked for."""
 
-    bars: int | None = None
     aligned = False
     lasting = False
 
@@ -101,7 +96,7 @@ class WhenAccepted:
         return bars
 
     def wished(self, settings: Settings) -> Settings:
-        return settings if self.bars is None else replace(settings, bars=self.bars)
+        return settings
 
     def forget(self) -> None:
         """There is nothing to forget."""
@@ -114,7 +109,6 @@ class Trade:
     lasting = False
 
     def __init__(self, bars: int) -> None:
-        self.bars: int | None = bars
         self._bars = bars
         self._first: int | None = None
 
@@ -133,7 +127,7 @@ class Trade:
         return bars
 
     def wished(self, settings: Settings) -> Settings:
-        return settings if self.bars is None else replace(settings, bars=self.bars)
+        return replace(settings, bars=self._bars)
 
     def forget(self) -> None:
         self._first = None
@@ -146,7 +140,6 @@ class Trade:
 class Under:
     """Accompany: a new plan for every bar while the player plays, and `REST_BARS` longer."""
 
-    bars: int | None = UNDER_BARS
     aligned = True
     lasting = False
 
@@ -188,7 +181,6 @@ class Between:
 
     def __init__(self, first: int, last: int) -> None:
         self.first, self.last = first, last
-        self.bars: int | None = last - first + 1
 
     def played(self, bar: int) -> None:
         """What is asked follows from whole bars instead."""
@@ -197,13 +189,13 @@ class Between:
         return False
 
     def begins(self, bar: int) -> bool:
-        return False
+        return bar == self.first
 
     def read(self, bars: tuple[Bar, ...]) -> tuple[Bar, ...]:
         return bars
 
     def wished(self, settings: Settings) -> Settings:
-        return settings if self.bars is None else replace(settings, bars=self.bars)
+        return replace(settings, bars=self.last - self.first + 1)
 
     def forget(self) -> None:
         """It holds in every pass."""

@@ -86,14 +86,14 @@ class Policy:
     def forget(self) -> None:
         """The transport stopped or jumped: what was made is for a place that does not come."""
         if not self.held and not self.lasting:
-            self._put_away()
+            self.put_away()
             self.armed = None
         self._asked_bar = self._taken = None
         self.epoch += 2  # one more than an ask: `offer` still takes the answer to the last ask but one
 
     def renew(self) -> None:
-        """What is wished for has changed: ask as soon as an answer can still come in time."""
-        self._forced = True
+        """What is wished for has changed: ask as soon as an answer can still come in time; it replaces what was turned to."""
+        self._forced, self._turned = True, False
 
     def ask(self, running_bar: int, share: float, notes: int, bar_ms: float) -> int | None:
         """The epoch of a draft that is to be asked for now, else None.
@@ -158,14 +158,14 @@ class Policy:
 
     def reject(self) -> None:
         """Not this one, nor its siblings."""
-        self._put_away()
+        self.put_away()
         self.armed, self.held = None, False
         self._asked_bar = None
         self.counters["rejected"] += 1
 
     def undo(self) -> None:
         """Take the last accept back, or what was put away last, and keep hold of it."""
-        if self.armed is not None and not self.lasting:
+        if self.armed is not None:
             self.armed = None
         elif self._undo:
             last = self._undo.pop()
@@ -186,33 +186,44 @@ class Policy:
     def at_bar_line(self, bar: int, passed: bool, by_turn: bool = False, last_call: bool = False) -> Chosen | None:
         """What plays from the line of `bar` on, if something was accepted, or it is our turn, and it is ready.
 
-        `last_call`: the line is about to come, and a backup is used rather than nothing; before it a fresh plan may still
-        come. `passed`: it has come; what was accepted and is not ready waits for the next one, and is counted.
+        `by_turn`: it is our turn (where plans last: this is their place, and only what was accepted plays). `last_call`: the
+        line is about to come, and a backup is used rather than nothing; before it a fresh plan may still come. `passed`: it
+        has come; what was accepted and is not ready waits for the next one, and is counted.
         """
-        if bar == self._taken or (self.armed is None and not by_turn):
+        if not self.may_begin(bar, by_turn):
             return None
         ready = self.suggestion
         backup = bar - ready.first_bar if ready is not None else 0
-        if self.lasting:
-            if ready is None or backup:
-                return None
-        elif (backup or ready is None) and not passed and not last_call and not self.held:
+        if ready is not None and self.held:
+            self.counters["plans_held"] += 1  # it was chosen for what it is, not for its place
+            return self._chosen(ready, bar, backup)
+        if (backup or ready is None) and not passed and not last_call:
             return None
-        usable = 0 <= backup <= MOST_BACKUP and not (self.aligned and ready and backup >= _length(ready))
-        usable = ready is not None and (usable or self.held)
+        usable = ready is not None and self._reaches(ready, backup)
         if not usable and not passed:
             return None
         self.counters["plans_wanted"] += 1
         if ready is None or not usable:
             self.counters["plans_missed"] += 1
             return None
-        self.counters[f"plans_backup_{backup}" if backup and not self.held else "plans_fresh"] += 1
+        self.counters[f"plans_backup_{backup}" if backup else "plans_fresh"] += 1
         return self._chosen(ready, bar, backup)
+
+    def may_begin(self, bar: int, by_turn: bool) -> bool:
+        """Whether a plan may still be taken at the line of this bar."""
+        wanted = self.armed is not None and by_turn if self.lasting else self.armed is not None or by_turn
+        return wanted and bar != self._taken
+
+    def _reaches(self, ready: Suggestion, backup: int) -> bool:
+        """Whether a plan so much older than the bar line can be used there."""
+        if self.lasting:
+            return not backup
+        return 0 <= backup <= MOST_BACKUP and not (self.aligned and backup >= len(ready.candidates[0].bars))
 
     def _chosen(self, ready: Suggestion, bar: int, backup: int) -> Chosen:
         candidate = ready.candidates[self.index]
         if self.aligned:
-            candidate = replace(candidate, bars=candidate.bars[backup:])
+            candidate = replace(candidate, bars=candidate.bars[max(0, backup) :])
         elif self.armed is not None:
             candidate = narrowed(candidate, self.armed)
         self._taken = bar
@@ -222,8 +233,9 @@ class Policy:
             self._undo.append(_Shown(ready, self.index))
         return Chosen(candidate, bar, ready, backup)
 
-    def _put_away(self) -> None:
-        if self.suggestion is not None:
+    def put_away(self) -> None:
+        """Show nothing; it can be taken back."""
+        if self.suggestion is not None and not self.aligned:
             self._undo.append(_Shown(self.suggestion, self.index))
         self.suggestion, self.index, self._turned = None, 0, False
 
@@ -234,7 +246,3 @@ def narrowed(candidate: Candidate, narrow: Narrow) -> Candidate:
     if narrow.part is not None:
         bars = tuple(replace(bar, notes=tuple(n for n in bar.notes if n.part is narrow.part)) for bar in bars)
     return replace(candidate, bars=bars)
-
-
-def _length(suggestion: Suggestion) -> int:
-    return len(suggestion.candidates[0].bars)

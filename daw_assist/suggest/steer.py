@@ -70,6 +70,16 @@ def steered_chords(settings: HarmonySettings, steer: Steer, mode: Mode) -> Harmo
     return replace(settings, **(cleared | _said(steer, mine)))
 
 
+def of_plans(steer: Steer) -> Steer:
+    """What is about bars alone."""
+    return Steer(**{name: getattr(steer, name) for name in _PLAN_FIELDS if name not in _CHORD_FIELDS})
+
+
+def of_chords(steer: Steer) -> Steer:
+    """What is about chords alone."""
+    return Steer(**{name: getattr(steer, name) for name in _CHORD_FIELDS if name not in _PLAN_FIELDS})
+
+
 def _said(steer: Steer, names: list[str]) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(steer, name, None)) is not None}
 

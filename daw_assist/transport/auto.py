@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from daw_assist.clock import NS_PER_MS, HostNs
 from daw_assist.music.metre import Metre
+from daw_assist.transport.internal import InternalClock
 from daw_assist.transport.source import Quality, Source
 
 HOLD_NS = 300 * NS_PER_MS
@@ -78,6 +79,10 @@ class AutoTransport:
             source.poll(now)
         self._choose(now)
 
+    def set_metre(self, metre: Metre) -> None:
+        for source in self._sources:
+            source.set_metre(metre)
+
     def resync(self, now: HostNs) -> None:
         for source in self._sources:
             source.resync(now)
@@ -97,6 +102,8 @@ class AutoTransport:
             return
         first = next((source for source in self._sources if source.running), leader)
         if first is not leader:
+            if isinstance(leader, InternalClock):
+                leader.stop(now)  # or it would lead again, by itself, whenever the DAW stops
             self._raised = self.epoch + 1 - first.epoch
             self._leader, self._ran = first, now
             self._changes += 1

@@ -86,6 +86,9 @@ class ClockFollower:
             return HostNs(since + round((tick - stood) * self._line.interval))
         return HostNs(round(self._line.time_of(tick - self._offset)))
 
+    def set_metre(self, metre: Metre) -> None:
+        """The position does not hang on it."""
+
     def feed(self, message: bytes, at: HostNs) -> None:
         """Take one whole MIDI message that came at `at`; what is not about the clock is ignored."""
         status = message[0] if message else 0

@@ -94,6 +94,9 @@ class InternalClock:
             self._counts["jumps"] += 1
             self.epoch += 1
 
+    def set_metre(self, metre: Metre) -> None:
+        """The position does not hang on it."""
+
     def feed(self, message: bytes, at: HostNs) -> None:
         """MIDI does not lead here."""
 

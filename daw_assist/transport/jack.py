@@ -153,6 +153,9 @@ class JackTransport(Anchored):
             self._tried = now
             self._accept(self._open(), now)
 
+    def set_metre(self, metre: Metre) -> None:
+        """The position does not hang on it."""
+
     def feed(self, message: bytes, at: HostNs) -> None:
         """MIDI does not lead here."""
 

@@ -27,6 +27,9 @@ class Source(Transport, Protocol):
     def metre(self) -> Metre | None:
         """The metre that the source itself tells; None where its protocol knows none."""
 
+    def set_metre(self, metre: Metre) -> None:
+        """The metre from now on, where the source tells none: Link counts its phase by it."""
+
     def feed(self, message: bytes, at: HostNs) -> None:
         """One whole MIDI system message that came at `at`; a source that is not led by MIDI ignores it."""
 

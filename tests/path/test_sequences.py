@@ -14,14 +14,14 @@ import pytest
 
 from daw_assist.clock import NS_PER_MS, NS_PER_SECOND
 from daw_assist.midi.message import is_note_off, is_note_on, key_of
-from daw_assist.suggest.hands import Hands
+from daw_assist.suggest.hands import Control, Hands
 from daw_assist.suggest.modes import Mode
 from daw_assist.suggest.steer import Steer
 from tests.evening import ACCEPT, CONTINUE, REJECT, START, Evening
 
 COUNT = int(os.environ.get("SEQUENCES", "300"))
 SHARDS = 6
-MODES = (Mode.CONTINUE, Mode.TRADE, Mode.FILL)
+MODES = tuple(Mode)
 
 
 def acts(evening: Evening, chance: random.Random) -> dict[str, Callable[[], None]]:
@@ -50,6 +50,9 @@ def acts(evening: Evening, chance: random.Random) -> dict[str, Callable[[], None
         "start": lambda: restart(START), "continue": lambda: restart(CONTINUE), "jump": lambda: evening.locate(96),
         "silence": lambda: setattr(evening, "pulse_at", None), "key": key, "disconnect": disconnect, "engine": engine,
         "mode": lambda: evening.performance.steer(Steer(mode=chance.choice(MODES)), evening.clock.now()),
+        "metre": lambda: evening.performance.steer(Steer(meter=chance.choice(("3/4", "4/4"))), evening.clock.now()),
+        "thru": lambda: evening.incoming.set_thru(not evening.incoming.thru),
+        "learn": lambda: evening.performance.act(Control("learn", action="hold"), evening.clock.now()),
         "sleep": lambda: evening.clock.advance(2 * NS_PER_SECOND),
     }  # fmt: skip
 
@@ -58,8 +61,9 @@ def play(seed: int) -> Evening:
     """One evening of up to ten things, half a bar apart in the mean."""
     chance = random.Random(seed)
     evening = Evening(
-        bpm=chance.choice((120.0, 240.0)), delay_ms=chance.choice((0.0, 300.0)), hold=chance.choice((6, 60, 500)),
-        step_ms=16, bars=chance.choice((1, 2)), mode=chance.choice(MODES), fill=(2, 2), hands=Hands(thru=chance.random() < 0.5),
+        bpm=chance.choice((120.0, 240.0)), delay_ms=chance.choice((0.0, 300.0)), hold=chance.choice((6, 60, 500)), jitter_ns=chance.choice((0, 100_000, 1_000_000)),
+        step_ms=16, bars=chance.choice((1, 2)),
+        mode=chance.choice(MODES), fill=(2, 2), hands=Hands(thru=chance.random() < 0.5),
     )  # fmt: skip
     evening.start()
     evening.keys(0, 3)

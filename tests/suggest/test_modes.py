@@ -10,6 +10,7 @@ from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
 from daw_assist.music.time import Ticks
 from daw_assist.suggest.modes import REST_BARS, Between, Mode, Trade, Under, WhenAccepted, turns_of
+from daw_assist.suggest.suggestion import Settings
 
 
 @pytest.mark.parametrize("bars", [1, 2, 4])
@@ -48,7 +49,8 @@ def test_each_mode_has_its_turns() -> None:
         Mode.CONTINUE: WhenAccepted, Mode.TRADE: Trade, Mode.HARMONIZE: WhenAccepted, Mode.ACCOMPANY: Under,
         Mode.FILL: Between,
     }  # fmt: skip
-    assert turns_of(Mode.FILL, 4, (2, 3)).bars == 2
+    assert turns_of(Mode.FILL, 4, (2, 3)).wished(Settings()).bars == 2
+    assert turns_of(Mode.TRADE, 3).wished(Settings()).bars == 3
 
 
 def test_a_drummer_begins_from_a_plain_beat_and_then_hears_himself() -> None:

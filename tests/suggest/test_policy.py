@@ -231,10 +231,17 @@ def test_what_fills_plays_in_every_pass_and_only_where_it_belongs() -> None:
     policy.accept()
     for _ in range(3):
         assert policy.at_bar_line(4, passed=True) is None
-        assert policy.at_bar_line(5, passed=False) is not None
+        assert policy.at_bar_line(5, passed=False, by_turn=True) is not None
         policy.forget()
     policy.reject()
-    assert policy.at_bar_line(5, passed=True) is None
+    assert policy.at_bar_line(5, passed=True, by_turn=True) is None
+
+
+def test_a_fill_that_is_accepted_and_not_there_in_time_is_missed() -> None:
+    policy = Policy(lasting=True)
+    policy.accept()
+    assert policy.at_bar_line(5, passed=True, by_turn=True) is None
+    assert (policy.counters["plans_wanted"], policy.counters["plans_missed"]) == (1, 1)
 
 
 def test_after_a_stop_or_a_jump_no_answer_to_an_older_question_counts() -> None:
