@@ -61,7 +61,8 @@ def play(seed: int) -> Evening:
     """One evening of up to ten things, half a bar apart in the mean."""
     chance = random.Random(seed)
     evening = Evening(
-        bpm=chance.choice((120.0, 240.0)), delay_ms=chance.choice((0.0, 300.0)), hold=chance.choice((6, 60, 500)), jitter_ns=chance.choice((0, 100_000, 1_000_000)),
+        bpm=chance.choice((120.0, 240.0)), delay_ms=chance.choice((0.0, 300.0)), hold=chance.choice((6, 60, 500)),
+        jitter_ns=chance.choice((0, 100_000, 1_000_000)),
         step_ms=16, bars=chance.choice((1, 2)),
         mode=chance.choice(MODES), fill=(2, 2), hands=Hands(thru=chance.random() < 0.5),
     )  # fmt: skip
