@@ -11,8 +11,9 @@ Threads: one (T2), `Performance` calls it.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import mean
 from typing import Protocol
 
 from daw_assist.clock import NS_PER_MS, HostNs
@@ -28,6 +29,7 @@ from daw_assist.schedule.sender import Sender
 from daw_assist.suggest.modes import Turns, WhenAccepted
 from daw_assist.suggest.policy import Chosen, Policy
 from daw_assist.suggest.suggestion import Settings, Suggestion
+from daw_assist.tokens.attributes import levels
 from daw_assist.transport.position import BarGrid, Transport
 
 COMMIT_NS = 60 * NS_PER_MS
@@ -38,6 +40,7 @@ KEPT_TAGS = 32
 """Plans of which a note may still ring; the longest token lasts 24 quarters, and a plan starts on a bar line."""
 SEED_STEP = 1009
 """Each draft has a seed of its own that follows from the first one, so that an evening can be made again."""
+LIKE_THE_PLAYER = ("density", "polyphony", "register")
 WARM_AT = 0.05
 """Share of a bar after which the closed bars go to the engine, which reads them while the player plays on."""
 
@@ -265,7 +268,9 @@ class LivePlans:
         epoch = self.policy.ask(line.index, share, len(running.notes), bar_ms)
         if epoch is not None:
             self.next_seed()
-            self._asks.put(Ask(epoch, line.index + 1, self.turns.read((*context, running)), self.asked()))
+            bars = (*context, running)
+            settings = alike(self.asked(), bars[-self.turns.alike :]) if self.turns.alike else self.asked()
+            self._asks.put(Ask(epoch, line.index + 1, self.turns.read(bars), settings))
         elif self._warmed != line.index and share > WARM_AT and context and not self.policy.held:
             self._warmed = line.index
             self.counters["warmed"] += 1
@@ -288,6 +293,15 @@ class LivePlans:
             return running
         both = {(note.onset, note.part, note.pitch): note for note in (*ours.notes, *running.notes)}
         return replace(running, notes=tuple(sorted(both.values())))
+
+
+def alike(settings: Settings, bars: Sequence[Bar]) -> Settings:
+    """Density, polyphony and register as in these bars, where nothing is wished of them: an answer in the player's own manner."""
+    found = [levels(bar) for bar in bars if bar.notes]
+    if not found:
+        return settings
+    told = {name: round(mean(getattr(one, name) for one in found)) for name in LIKE_THE_PLAYER}
+    return replace(settings, **{name: level for name, level in told.items() if getattr(settings, name) is None})
 
 
 def _metre_of(suggestion: Suggestion) -> Metre:

@@ -55,6 +55,10 @@ class Turns(Protocol):
         """An older plan is taken up where it would be now, rather than from its beginning."""
 
     @property
+    def alike(self) -> int:
+        """So many last bars say what the answer is to be like, where the composer says nothing of it; 0: leave it to the model."""
+
+    @property
     def lasting(self) -> bool:
         """What was accepted stays accepted, pass after pass."""
 
@@ -81,6 +85,7 @@ class WhenAccepted:
     """Continue: always ready, played when asked for."""
 
     aligned = False
+    alike = 0
     lasting = False
 
     def played(self, bar: int) -> None:
@@ -109,6 +114,7 @@ class Trade:
     lasting = False
 
     def __init__(self, bars: int) -> None:
+        self.alike = bars
         self._bars = bars
         self._first: int | None = None
 
@@ -141,6 +147,7 @@ class Under:
     """Accompany: a new plan for every bar while the player plays, and `REST_BARS` longer."""
 
     aligned = True
+    alike = 0
     lasting = False
 
     def __init__(self) -> None:
@@ -177,6 +184,7 @@ class Between:
     """Fill: what was accepted plays whenever the song comes to bar `first`."""
 
     aligned = False
+    alike = 0
     lasting = True
 
     def __init__(self, first: int, last: int) -> None:

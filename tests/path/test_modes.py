@@ -39,6 +39,17 @@ def test_in_trade_player_and_assistant_take_turns_without_anything_being_pressed
     assert (counters["plans_wanted"], counters["plans_fresh"]) == (3, 3)
 
 
+def test_an_answer_is_asked_for_in_the_players_own_manner_but_for_what_is_wished() -> None:
+    evening = Evening(mode=Mode.TRADE, bars=2)
+    evening.performance.steer(Steer(register=6), evening.clock.now())
+    evening.start()
+    evening.keys(0, 2)
+    evening.to(2)
+    asked = evening.asked[-1].settings
+    assert (asked.density, asked.polyphony, asked.register) == (2, 1, 6)
+    assert evening.performance.plans.settings.density is None
+
+
 def test_the_turn_begins_with_the_first_bar_that_is_played_in() -> None:
     evening = Evening(mode=Mode.TRADE, bars=2)
     evening.start()
