@@ -51,7 +51,7 @@ livebench: $(VENV)/.dev ## the live process over JACK, ten minutes a mode (an ho
 	$(BIN)/daw-assist bench live --minutes 10 --bpm 120 --load 1 --out benchmarks/results/live.jsonl --markdown benchmarks/live.md
 
 soak: $(VENV)/.dev ## two hours of the live process through all modes: a line in benchmarks/results/soak.jsonl
-	$(BIN)/daw-assist bench live --soak 120 --period 256 --out benchmarks/results/soak.jsonl
+	$(BIN)/daw-assist bench live --soak 120 --minutes 5 --period 256 --out benchmarks/results/soak.jsonl
 
 sequences: $(VENV)/.dev ## 10,000 random evenings (five minutes): no note may hang
 	SEQUENCES=10000 $(BIN)/python -m pytest tests/path/test_sequences.py

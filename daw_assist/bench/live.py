@@ -48,7 +48,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `bench live`."""
     parser.add_argument("--mode", action="append", choices=tuple(MODES), help="may be repeated (default: all)")
     parser.add_argument("--bpm", type=float, action="append", help=f"may be repeated (default: {TEMPI})")
-    parser.add_argument("--minutes", type=float, default=1.0, help="of each case (default %(default)s)")
+    parser.add_argument(
+        "--minutes", type=float, default=1.0, help="of each case, or mode of a soak (default %(default)s)"
+    )
     parser.add_argument("--period", type=int, default=64, help="frames at 48 kHz (default %(default)s)")
     parser.add_argument(
         "--load", type=int, default=0, metavar="N", help="clients that ask the engine for drafts all the time"
@@ -81,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         echo = stack.enter_context(EchoRig(jack))
         setup = Setup(jack, args.period, live, args.load)
         if args.soak:
-            told = soak(setup, echo, [MODES[name] for name in modes], tempi, args.soak, engine, _say)
+            told = soak(setup, echo, [MODES[name] for name in modes], tempi, args.soak, engine, args.minutes, _say)
         else:
             told["cases"] = [_case(setup, echo, name, bpm, args.minutes) for bpm in tempi for name in modes]
     line = {

@@ -24,7 +24,6 @@ from daw_assist.bench.modes import BenchMode
 from daw_assist.bench.processes import samples
 from daw_assist.errors import DawAssistError
 
-SEGMENT_MINUTES = 5.0
 WARM_UP_MINUTES = 1.0
 SAMPLE_S = 60.0
 LEAK_MB_AN_HOUR = 5.0
@@ -103,10 +102,14 @@ def soak(
     tempi: Sequence[float],
     minutes: float,
     engine: Sequence[str],
+    most_minutes: float,
     say: Callable[[dict[str, Any]], None],
 ) -> dict[str, Any]:
-    """`cases`, one a segment, and what was read by the minute; `engine`: options for `daw-assist serve`."""
-    segment = min(SEGMENT_MINUTES, minutes / len(modes))
+    """`cases`, one a segment, and what was read by the minute; `engine`: options for `daw-assist serve`.
+
+    A mode lasts `most_minutes` at a time.
+    """
+    segment = min(most_minutes, minutes / len(modes))
     end, taken = time.monotonic() + minutes * 60, Minutes(min(SAMPLE_S, segment * 15))
     cases: list[dict[str, Any]] = []
     setup = replace(setup, watch=taken.watch)
