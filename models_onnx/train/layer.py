@@ -9,16 +9,23 @@ from torch.nn import functional
 from models_onnx.train.network import rotate
 
 
+class Norm(nn.RMSNorm):
+    """In single precision also under autocast, where the stream may be bfloat16."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.float())
+
+
 class Layer(nn.Module):
     """Attention and feed-forward, each behind a norm, each added to its input with dropout."""
 
     def __init__(self, width: int, head_dim: int, dropout: float) -> None:
         super().__init__()
         self.head_dim, self.dropout = head_dim, dropout
-        self.attention_norm = nn.RMSNorm(width)
+        self.attention_norm = Norm(width)
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
-        self.feed_norm = nn.RMSNorm(width)
+        self.feed_norm = Norm(width)
         self.up = nn.Linear(width, 4 * width, bias=False)
         self.down = nn.Linear(4 * width, width, bias=False)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models_onnx.chords_spec import LIVE, MELODY_WIDTH, PLACES, ChordsSpec
-from models_onnx.train.layer import Layer
+from models_onnx.train.layer import Layer, Norm
 
 BARRED = -1e9
 """Added to the score of a slot that may not be attended to; finite, so that a row of only such slots has no NaN."""
@@ -34,7 +34,7 @@ class ChordsNetwork(nn.Module):
         self.known = nn.Embedding(spec.classes + 1, width)
         self.words = nn.ModuleList(nn.Embedding(size, width) for size in spec.word_sizes)
         self.layers = nn.ModuleList(Layer(width, spec.head_dim, dropout) for _ in range(spec.layers))
-        self.final_norm = nn.RMSNorm(width)
+        self.final_norm = Norm(width)
         self.decide = nn.Linear(width, spec.classes)
         self.told = nn.Embedding(spec.classes + 1, width)
         self.bass = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 12))

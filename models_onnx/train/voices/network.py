@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models_onnx.train.layer import Layer
+from models_onnx.train.layer import Layer, Norm
 from models_onnx.voices_spec import MAX_RUN, ORDER, PHASES, PITCHES, REACH, SYMBOLS, VOICES, VoicesSpec
 
 MAX_STEPS = 2048
@@ -47,10 +47,10 @@ class VoicesNetwork(nn.Module):
         self.looked = nn.ModuleList(nn.Embedding(SYMBOLS + 1, cell) for _ in range(VOICES))
         self.look_in = nn.Linear((VOICES * 2 + 1) * cell, look, bias=False)
         self.look_layers = nn.ModuleList(Layer(look, spec.head_dim, dropout) for _ in range(spec.look_layers))
-        self.look_norm = nn.RMSNorm(look)
+        self.look_norm = Norm(look)
         self.read_in = nn.Linear((VOICES * 2 + VOICES) * cell + look, width, bias=False)
         self.layers = nn.ModuleList(Layer(width, spec.head_dim, dropout) for _ in range(spec.layers))
-        self.final_norm = nn.RMSNorm(width)
+        self.final_norm = Norm(width)
         self.decide = nn.ModuleList(
             nn.Sequential(
                 nn.Linear(width + look + (2 * VOICES + 1) * cell, spec.hidden),
