@@ -146,6 +146,11 @@ def run_ask(name: str, fields: Sequence[str], endpoint: str | None, timeout_s: f
     """`ask`: one request, its answer as JSON."""
     if not 0 < timeout_s < 86_400:
         raise UsageError(f"timeout must be over 0 and under 86400 seconds, not {timeout_s}")
+    for field in fields:
+        if "=" not in field:
+            raise UsageError(
+                f"{field!r} is no field: write name=value, and quote what has a blank in it (key='F# minor')"
+            )
     pairs = dict(field.partition("=")[::2] for field in fields)
     request = request_from_text(name, pairs)
     with Client(endpoint) as client:

@@ -16,6 +16,7 @@ from daw_assist import app, beside, config, demo, doctor, live_command
 from daw_assist.bench import live as bench_live
 from daw_assist.errors import DawAssistError, UsageError
 from daw_assist.music.parts import PART_NAMES
+from daw_assist.server.server import installed_version
 from daw_assist.stage import SYNCS
 from daw_assist.suggest.harmony import COMPLEXITIES, PATTERNS, RHYTHMS, VOICE_NAMES, HarmonySettings
 from daw_assist.suggest.modes import Mode
@@ -67,6 +68,7 @@ def _cores(text: str) -> int:
 
 def _parser(live_defaults: Mapping[str, Any] = MappingProxyType({})) -> argparse.ArgumentParser:
     parser = _Parser(prog="daw-assist", description="An AI co-composer that plays along inside any DAW.")
+    parser.add_argument("--version", action="version", version=f"daw-assist {installed_version()}")
     parser.add_argument("--verbose", action="store_true", help="say more on stderr")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _demo(commands)
@@ -270,7 +272,7 @@ def _live(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
     )
     parser.add_argument("--meter", default="4/4", help="MIDI clock does not say it (default %(default)s)")
     parser.add_argument(
-        "--mode", choices=tuple(Mode), default=Mode.CONTINUE,
+        "--mode", choices=[str(mode) for mode in Mode], default=str(Mode.CONTINUE),
         help="continue: bars that follow, when accepted; trade: --bars bars you, as many it, in turn; harmonize: chords "
         "under what you play; accompany: chords, bass and drums under it; fill: bars between others (default %(default)s)",
     )  # fmt: skip

@@ -130,7 +130,10 @@ def _hands(path: Path, read: Any) -> dict[Trigger, str]:
             if not isinstance(text, str):
                 raise UsageError(f"{path}: hands.{action} must be a text such as cc:66, not {text!r}")
             try:
-                found[parse_trigger(text)] = action
+                trigger = parse_trigger(text)
+                if found.get(trigger, action) != action:
+                    raise UsageError(f"{trigger} is {found[trigger]} already")
+                found[trigger] = action
             except UsageError as error:
                 raise UsageError(f"{path}: hands.{action}: {error}") from None
     return found

@@ -148,6 +148,7 @@ def _watch(
         now = {
             "no suggestion: ": stage.loops.complaint,
             "": performance.complaint,
+            "sync: ": f"{performance.transport.name}: {performance.transport.reason}",
             "ports: ": stage.keeper.state if stage.keeper is not None else None,
         }
         for prefix, text in now.items():

@@ -47,6 +47,8 @@ class LiveFill:
         policy = self._plans.policy
         if not isinstance(turns, Between) or policy.held or turns.first <= running <= turns.last:
             return
+        if policy.armed is not None and policy.suggestion is not None and self._asked is not None:
+            return  # what was accepted stays, until it is rejected or a wish is moved
         before, after = self._span(turns.first - 1, -1, BEFORE), self._span(turns.last + 1, 1, AFTER)
         around = (*reversed(before), *after)
         if not any(bar.notes for bar in around):

@@ -20,6 +20,7 @@ from daw_assist.clock import NS_PER_MS, HostNs
 from daw_assist.context.heard import EARLY_TICKS
 from daw_assist.context.listener import Listener
 from daw_assist.music.bars import Bar
+from daw_assist.music.key_finding import find_key
 from daw_assist.music.metre import BarLine, Metre
 from daw_assist.music.parts import Part
 from daw_assist.music.time import TICKS_PER_QUARTER, Ticks
@@ -41,6 +42,8 @@ KEPT_TAGS = 32
 SEED_STEP = 1009
 """Each draft has a seed of its own that follows from the first one, so that an evening can be made again."""
 LIKE_THE_PLAYER = ("density", "polyphony", "register")
+LEAST_PITCHES = 4
+"""Different notes (octaves are none) that a key is taken from."""
 WARM_AT = 0.05
 """Share of a bar after which the closed bars go to the engine, which reads them while the player plays on."""
 
@@ -296,12 +299,21 @@ class LivePlans:
 
 
 def alike(settings: Settings, bars: Sequence[Bar]) -> Settings:
-    """Density, polyphony and register as in these bars, where nothing is wished of them: an answer in the player's own manner."""
+    """As in these bars where nothing is wished: an answer in the player's own manner.
+
+    Density, polyphony and register; and the key, if there is one in which all of it stands.
+    """
     found = [levels(bar) for bar in bars if bar.notes]
     if not found:
         return settings
     told = {name: round(mean(getattr(one, name) for one in found)) for name in LIKE_THE_PLAYER}
-    return replace(settings, **{name: level for name, level in told.items() if getattr(settings, name) is None})
+    told = {name: level for name, level in told.items() if getattr(settings, name) is None}
+    pitched = [note for bar in bars for note in bar.notes if note.part is not Part.DRUMS]
+    known = settings.key is None and len({note.pitch % 12 for note in pitched}) >= LEAST_PITCHES
+    key = find_key(pitched) if known else None
+    if key is None or any(note.pitch % 12 not in key.pitch_classes for note in pitched):
+        return replace(settings, **told)
+    return replace(settings, key=str(key), **told)
 
 
 def _metre_of(suggestion: Suggestion) -> Metre:

@@ -141,7 +141,7 @@ class Performance:
 
     def act(self, control: Control, now: HostNs) -> None:
         """What a hand, the page or `ask` wants done."""
-        name = control.name
+        name, self.complaint = control.name, None
         if name == "accept":
             self._accept(now, Narrow(control.bars, control.part))
         elif name in ("reject", "stop_playing", "undo", "panic"):
@@ -176,6 +176,8 @@ class Performance:
                 return
             self.plans.policy.accept(narrow)
             self.plans.accepted(now)
+            if self.plans.policy.suggestion is None:
+                self.complaint = "nothing is ready yet: what was accepted plays as soon as something is"
         self._chords(self.mode.has_chords, now)
 
     def _give_up(self, name: str, now: HostNs) -> None:
@@ -418,7 +420,8 @@ class Performance:
         figures, policy = self.sender.figures(), self.plans.policy
         ready = policy.suggestion
         return {
-            "mode": str(self.mode), "running": self.transport.running, "bpm": round(self.transport.bpm, 2), "bar": self._bar,
+            "position": self._position(), "mode": str(self.mode), "running": self.transport.running,
+            "bpm": round(self.transport.bpm, 2), "bar": self._bar,
             "beat": self._beat(), "metre": str(self.grid.bar_at(self._last[0]).metre),
             "source": self.transport.name, "why": self.transport.reason, "quality": self.transport.quality(),
             "ready_from_bar": ready.first_bar if ready else None, "candidate": policy.index,
@@ -441,6 +444,10 @@ class Performance:
             "transport": dict(self.transport.counters()),
             **(self.harmony.status() if self.harmony and self.mode.has_chords else {}),
         }  # fmt: skip
+
+    def _position(self) -> str:
+        """As people count, from bar 1."""
+        return "stands" if self._bar is None else f"bar {self._bar + 1}, beat {self._beat()}"
 
     def _beat(self) -> float | None:
         """The beat of the bar, from 1."""

@@ -128,7 +128,7 @@ def check_real_time(
     highest = (limit or _rtprio_limit)()
     told = "rtprio limit " + ("unlimited" if highest < 0 else str(highest))
     if (may or _may_run_real_time)():
-        return Finding("real time", "ok", f"allowed ({told})")
+        return Finding("real time", "ok", f"allowed (tried; {told})")
     return Finding("real time", "warning", f"not allowed ({told})", _RIGHTS)
 
 

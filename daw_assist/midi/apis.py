@@ -18,12 +18,10 @@ _PROBE_S = 0.2
 
 NO_SYSTEM = (
     "no MIDI system found for 'auto': there is no ALSA sequencer (/dev/snd/seq) and no JACK server answers; "
-    "load the sequencer (modprobe snd-seq) or start a sound system such as JACK (without a sound card: jackd -d dummy)"
+    "load the sequencer (modprobe snd-seq) or start a sound system such as JACK (without a sound card: jackd -S -d dummy)"
 )
-NO_JACK = (
-    "no JACK server answers for 'jack'; start one (without a sound card: jackd -d dummy) or choose another MIDI system"
-)
-NO_ALSA = "no ALSA sequencer (/dev/snd/seq) for 'alsa'; load it (modprobe snd-seq) or use JACK (jackd -d dummy)"
+NO_JACK = "no JACK server answers for 'jack'; start one (without a sound card: jackd -S -d dummy) or choose another MIDI system"
+NO_ALSA = "no ALSA sequencer (/dev/snd/seq) for 'alsa'; load it (modprobe snd-seq) or use JACK (jackd -S -d dummy)"
 NO_VIRTUAL_PORTS = (
     "Windows has no virtual MIDI ports of a program's own: give an existing loopback pair with --in and --out, "
     '"Default App Loopback (A)" here and "(B)" in the DAW (Windows MIDI Services), or two ports made with loopMIDI'

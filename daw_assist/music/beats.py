@@ -8,6 +8,8 @@ from daw_assist.music.parts import Part
 from daw_assist.music.time import TICKS_PER_QUARTER, Ticks
 
 KICK, SNARE, HAT = 36, 38, 42
+DOWNBEAT = (35, 36, 38, 40)
+"""Kicks and snares of General MIDI: one of them begins a bar of a beat."""
 _EIGHTH = TICKS_PER_QUARTER // 2
 _LENGTH = Ticks(6)
 

@@ -330,8 +330,8 @@ def _above(melody: Sequence[Note], span: ChordSpan) -> Above:
 
 
 def _level(bars: Sequence[Bar]) -> int:
-    """A little under what the bars hold."""
-    heard = [note.velocity for bar in bars for note in bar.notes]
+    """A little under what the bars hold; drums are no measure of a melody."""
+    heard = [note.velocity for bar in bars for note in bar.notes if note.part is not Part.DRUMS]
     return round(median(heard)) - 8 if heard else DEFAULT_LEVEL
 
 

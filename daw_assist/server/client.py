@@ -282,7 +282,9 @@ class Client:
         patience_s = 0.0 if folder is not None and not folder.exists() else min(CONNECT_S, timeout_s)
         request_id = ask() if self._link.wait_for_server(patience_s) else None
         if request_id is None:
-            raise EngineError(f"no daw-assist server answers at {self._link.endpoint}: start one with daw-assist serve")
+            raise EngineError(
+                f"no daw-assist server answers at {self._link.endpoint}: start daw-assist live, or daw-assist serve"
+            )
         return request_id
 
     def _wait(self, name: str, request_id: int, timeout_s: float) -> Any:

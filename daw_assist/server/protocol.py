@@ -271,6 +271,7 @@ REQUESTS: Mapping[str, Spec] = {
         Spec("mute", Nothing, Done, "Silence the assistant, or let it be heard again; it goes on in time."),
         Spec("audition", Nothing, Done, "Hear the candidate on a channel of its own, or end that."),
         Spec("tap", Nothing, Done, "A tap of the tempo, for the internal clock."),
+        Spec("clock", Nothing, Done, "Start our own clock, or stop it."),
         Spec("learn", LearnRequest, Done, "Put an action on the next note, control or program change that is played."),
         Spec("unlearn", LearnRequest, Done, "Take an action off whatever it is on."),
         Spec("steer", SteerRequest, Done, "Move settings, mode, metre or tempo of the live process."),
@@ -280,7 +281,7 @@ REQUESTS: Mapping[str, Spec] = {
 
 CONTROLS = (
     "accept", "reject", "next", "previous", "panic", "stop_playing", "undo", "hold", "mute", "audition", "tap",
-    "learn", "unlearn", "steer",
+    "clock", "learn", "unlearn", "steer",
 )  # fmt: skip
 """Requests that are passed on to the live process on the topic `control`."""
 
@@ -447,6 +448,8 @@ def request_from_text(name: str, fields: Mapping[str, str]) -> msgspec.Struct:
         asked: dict[str, Any] = {}
         for key, text in fields.items():
             value = msgspec.json.decode(text) if text[:1] in "[{" else text
+            if key == "part" and isinstance(value, str) and value.upper() in Part.__members__:
+                value = int(Part[value.upper()])
             own = key in spec.request.__struct_fields__ and not (key == "bars" and isinstance(value, str))
             if own or not takes_settings:
                 values[key] = value

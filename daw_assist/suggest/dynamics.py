@@ -37,13 +37,14 @@ def accent(onset: Ticks, metre: Metre) -> int:
 
 def with_dynamics(bars: Iterable[Bar], context: Sequence[Bar], loudness: int | None = None) -> tuple[Bar, ...]:
     """The bars with velocities after those of the context; `loudness` 0..7: with this level's middle as their mean."""
-    heard: dict[Part, list[int]] = {}
+    heard: dict[Part, list[tuple[int, int]]] = {}
     for bar in context:
         for note in bar.notes:
-            heard.setdefault(note.part, []).append(note.velocity)
-    everything = [velocity for own in heard.values() for velocity in own] or [DEFAULT_VELOCITY]
-    limits = {part: (median(own), min(own), max(own)) for part, own in heard.items()}
-    usual = (median(everything), min(everything), max(everything))
+            # Without its accent: what was made by this rule and is heard again keeps its level, however often.
+            heard.setdefault(note.part, []).append((note.velocity - accent(note.onset, bar.metre), note.velocity))
+    everything = [pair for own in heard.values() for pair in own] or [(DEFAULT_VELOCITY, DEFAULT_VELOCITY)]
+    limits = {part: _limits(own) for part, own in heard.items()}
+    usual = _limits(everything)
 
     def velocity(note: Note, metre: Metre) -> int:
         middle, low, high = limits.get(note.part, usual)
@@ -58,6 +59,11 @@ def with_dynamics(bars: Iterable[Bar], context: Sequence[Bar], loudness: int | N
         replace(bar, notes=tuple(_at(note, value + shift) for note, value in zip(bar.notes, own, strict=True)))
         for bar, own in zip(made, played, strict=True)
     )
+
+
+def _limits(heard: Sequence[tuple[int, int]]) -> tuple[float, int, int]:
+    """The level, and the least and greatest velocity, of (velocity without its accent, velocity)."""
+    return median(level for level, _ in heard), min(v for _, v in heard), max(v for _, v in heard)
 
 
 def _at(note: Note, velocity: float) -> Note:

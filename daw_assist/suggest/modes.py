@@ -16,13 +16,18 @@ from enum import StrEnum
 from typing import Protocol
 
 from daw_assist.music.bars import Bar
-from daw_assist.music.beats import plain_beat
+from daw_assist.music.beats import DOWNBEAT, plain_beat
 from daw_assist.music.parts import Part
+from daw_assist.music.time import TICKS_PER_QUARTER
 from daw_assist.suggest.suggestion import Settings
 
 REST_BARS = 4
 """An accompaniment goes on under so many bars in which the player rests, then it stops with the next one."""
 DRUM_STYLE = "rock"
+DRUM_TEMPERATURE, DRUM_SIMILARITY = 0.8, 0.8
+"""A drummer keeps to what he plays: freer, the groove was lost after a fill (read in bars)."""
+MOST_DRUM_HITS = 5
+"""A quarter. What is denser is a roll, and one bar of it is enough."""
 UNDER_BARS = 2
 """Bars of a plan that is made anew for every bar: the one it is for, and one for when the next plan is late."""
 
@@ -163,21 +168,31 @@ class Under:
         return self._last is not None and bar - 1 - self._last <= REST_BARS
 
     def read(self, bars: tuple[Bar, ...]) -> tuple[Bar, ...]:
-        """With a plain beat in the last two bars where there are no drums yet: from nothing the model finds none."""
-        if any(note.part is Part.DRUMS for bar in bars[-UNDER_BARS:] for note in bar.notes):
-            return bars
-        beaten = (replace(bar, notes=tuple(sorted((*bar.notes, *plain_beat(bar.metre))))) for bar in bars[-UNDER_BARS:])
-        return (*bars[:-UNDER_BARS], *beaten)
+        """With a plain beat where there are no drums yet, for from nothing the model finds none, and where they lost it."""
+        return (*bars[:-UNDER_BARS], *(bar if _has_a_beat(bar) else _beaten(bar) for bar in bars[-UNDER_BARS:]))
 
     def wished(self, settings: Settings) -> Settings:
         """Drums alone, for chords and bass are the chord model's; of the wishes those that a drummer can heed."""
         return replace(
             settings, bars=UNDER_BARS, candidates=1, parts=("drums",), style=settings.style or DRUM_STYLE,
-            key=None, polyphony=None, register=None,
+            temperature=min(settings.temperature, DRUM_TEMPERATURE), key=None, polyphony=None, register=None,
+            similarity=DRUM_SIMILARITY if settings.similarity is None else settings.similarity,
         )  # fmt: skip
 
     def forget(self) -> None:
         self._last = None
+
+
+def _has_a_beat(bar: Bar) -> bool:
+    """Whether the drums of a bar begin with a kick or a snare and are no roll."""
+    drums = [note for note in bar.notes if note.part is Part.DRUMS]
+    few = len(drums) * TICKS_PER_QUARTER <= MOST_DRUM_HITS * bar.length
+    return few and any(note.onset == 0 and note.pitch in DOWNBEAT for note in drums)
+
+
+def _beaten(bar: Bar) -> Bar:
+    others = tuple(note for note in bar.notes if note.part is not Part.DRUMS)
+    return replace(bar, notes=tuple(sorted((*others, *plain_beat(bar.metre)))))
 
 
 class Between:

@@ -136,6 +136,9 @@ class Policy:
         made_ms = sum(suggestion.provenance.milliseconds.values())
         if not self.quick:
             self.draft_ms = max(made_ms, 0.8 * self.draft_ms + 0.2 * made_ms)
+        if not any(bar.notes for candidate in suggestion.candidates for bar in candidate.bars):
+            self.counters["drafts_empty"] += 1  # nothing to show, let alone to play
+            return False
         late = suggestion.first_bar <= running_bar and not self.lasting
         self.counters["drafts_late"] += late
         shown = self.suggestion

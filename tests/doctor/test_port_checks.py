@@ -18,7 +18,7 @@ NONE = PortNames((), ())
 def test_no_midi_system_is_a_problem_that_says_what_to_start(tmp_path: Path) -> None:
     found = check_midi_system(ASKED, Found("linux", False, False), alsa_device=tmp_path / "none")
     assert found.level == "problem"
-    assert "no MIDI system" in found.found and "jackd -d dummy" in found.advice
+    assert "no MIDI system" in found.found and "jackd -S -d dummy" in found.advice
 
 
 def test_an_alsa_sequencer_without_the_right_to_it_names_the_group(tmp_path: Path) -> None:

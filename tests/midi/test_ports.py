@@ -69,8 +69,8 @@ def test_the_midi_system_is_chosen_from_what_there_is(wanted: str, found: Found,
 @pytest.mark.parametrize(
     ("wanted", "found", "advice"),
     [
-        ("auto", Found("linux", alsa=False, jack=False), "jackd -d dummy"),
-        ("jack", Found("linux", alsa=True, jack=False), "jackd -d dummy"),
+        ("auto", Found("linux", alsa=False, jack=False), "jackd -S -d dummy"),
+        ("jack", Found("linux", alsa=True, jack=False), "jackd -S -d dummy"),
         ("alsa", Found("linux", alsa=False, jack=True), "snd-seq"),
         ("oss", Found("linux", alsa=True, jack=True), "auto, alsa, jack, coremidi, winmm"),
     ],
@@ -114,7 +114,7 @@ def test_no_midi_system_at_all_is_an_error_without_noise(
     monkeypatch.setattr(apis, "ALSA_SEQUENCER", tmp_path / "seq")
     monkeypatch.setattr(apis.sys, "platform", "linux")
     for call in (rtmidi.open_virtual, rtmidi.list_ports):
-        with pytest.raises(PortError, match="jackd -d dummy"):
+        with pytest.raises(PortError, match="jackd -S -d dummy"):
             call("auto") if call is rtmidi.list_ports else call("daw-assist")
     assert capfd.readouterr() == ("", "")
 

@@ -47,6 +47,7 @@ def test_an_answer_is_asked_for_in_the_players_own_manner_but_for_what_is_wished
     evening.to(2)
     asked = evening.asked[-1].settings
     assert (asked.density, asked.polyphony, asked.register) == (2, 1, 6)
+    assert asked.key is None, "one pitch is in many keys"
     assert evening.performance.plans.settings.density is None
 
 

@@ -299,7 +299,7 @@ def test_without_a_server_a_client_says_how_to_start_one(place: Path, tcp_endpoi
     for endpoint in (str(place / "nothing"), tcp_endpoint):
         with Client(endpoint, keys_folder=place / "keys") as client:
             start = time.monotonic()
-            with pytest.raises(EngineError, match="start one with daw-assist serve"):
+            with pytest.raises(EngineError, match="start daw-assist live, or daw-assist serve"):
                 client.request("ping", timeout_s=0.5)
             assert time.monotonic() - start < 5
 

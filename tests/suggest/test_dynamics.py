@@ -85,3 +85,14 @@ def test_a_loudness_that_was_asked_for_is_the_mean_and_accents_and_balance_stay(
     if min(*asked, *usual) > 1 and max(*asked, *usual) < 127:
         assert abs(sum(asked) / len(asked) - (16 * loudness + 8)) <= 0.5
         assert all(abs((a - asked[0]) - (u - usual[0])) <= 1 for a, u in zip(asked, usual, strict=True))
+
+
+def test_what_was_made_and_is_heard_again_keeps_its_level_however_often() -> None:
+    beat = [Note(Ticks(tick), Part.DRUMS, 42, Ticks(6), 80) for tick in range(0, 96, 12)]
+    bars = [Bar(Metre(), tuple(beat))]
+    second = with_dynamics(bars, with_dynamics(bars, bars))
+    again = second
+    for _ in range(20):
+        again = with_dynamics(bars, again)
+    assert velocities(again) == velocities(second)
+    assert abs(sum(velocities(again)) / 8 - 80) <= 2

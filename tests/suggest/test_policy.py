@@ -15,10 +15,11 @@ from daw_assist.suggest.policy import DRAFT_AT, EARLIEST_DRAFT, MOST_BACKUP, Nar
 from daw_assist.suggest.suggestion import Candidate, Provenance, Settings, Suggestion
 
 BAR_MS = 2000.0
+BAR = Bar(Metre(), (Note(Ticks(0), Part.KEYS, 60, Ticks(24), 80),))
 
 
 def suggestion(epoch: int, first_bar: int, candidates: int = 3, made_ms: float = 100.0) -> Suggestion:
-    made = tuple(Candidate((Bar(Metre()),), float(i), i) for i in range(candidates))
+    made = tuple(Candidate((BAR,), float(i), i) for i in range(candidates))
     origin = Provenance("fake", "", "cpu", Settings(), 1, 1, 0, {"decode": made_ms})
     return Suggestion(epoch, first_bar, made, origin)
 
@@ -148,7 +149,7 @@ def test_where_turns_are_taken_a_plan_begins_without_being_accepted_and_only_onc
 
 def test_under_a_player_an_older_plan_is_taken_up_where_it_would_be() -> None:
     policy = Policy(aligned=True)
-    made = Candidate((Bar(Metre()), Bar(Metre(3, 4))), 0.0, 0)
+    made = Candidate((BAR, Bar(Metre(3, 4))), 0.0, 0)
     policy.offer(replace(suggestion(0, 5), candidates=(made,)), running_bar=4)
     chosen = policy.at_bar_line(6, passed=True, by_turn=True)
     assert chosen is not None and chosen.candidate.bars == (Bar(Metre(3, 4)),)
@@ -291,3 +292,10 @@ def test_a_new_answer_begins_with_its_best_candidate() -> None:
     policy.turn(1)
     ready(policy, running_bar=5)
     assert policy.index == 0
+
+
+def test_a_draft_without_a_note_is_nothing_that_could_be_shown() -> None:
+    policy = Policy()
+    empty = replace(suggestion(0, 5), candidates=(Candidate((Bar(Metre()),), 0.0, 0),))
+    assert not policy.offer(empty, 4)
+    assert policy.suggestion is None and policy.counters["drafts_empty"] == 1
