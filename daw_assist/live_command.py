@@ -106,6 +106,10 @@ def run_live(args: argparse.Namespace, settings: Settings, config: Config, harmo
         watchdog = Watchdog.start(api, args.out_port or ports[1].name, virtual=args.out_port is None)
         guard = Guard(lambda: _open_ports(args), watchdog)
         beside = stack.enter_context(server_beside(endpoint, command))
+        if beside is None:
+            say(
+                f"using the server that is there, {endpoint}; another live process that uses it too hears the same `ask`"
+            )
         if mode.has_chords:
             _load_chords(endpoint, harmony, metre)
         stage = stack.enter_context(

@@ -11,6 +11,7 @@ import os
 import signal
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -112,7 +113,9 @@ def read_all(named: Sequence[tuple[str, Sequence[Job]]], store: Path, jobs: int)
     console = Console(stderr=True)
     _forget_stale(store, [name for name, _ in named])
     # Not forked: a copy of a process with threads (numpy, rich) may hang.
-    with multiprocessing.get_context("spawn").Pool(jobs, _silence) as pool:
+    with _deaf():
+        made = multiprocessing.get_context("spawn").Pool(jobs, _silence)
+    with made as pool:
         for name, own in named:
             pieces, notes = store / f"{name}.npz", store / f"{name}.json"
             if not (pieces.exists() and notes.exists()):
@@ -134,6 +137,22 @@ def _forget_stale(store: Path, names: Sequence[str]) -> None:
     for path in store.iterdir():
         if path.stem not in names and path.stem.rpartition("-")[0] in places:
             path.unlink()
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Who is born meanwhile does not hear Ctrl-C: a child that is interrupted while it comes up dies with a traceback.
+
+    Blocked, not ignored: the parent hears it afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _silence() -> None:
