@@ -5,7 +5,8 @@
                                                      -> `live_harmony`: chords under it, predicted
 
 It waits for nothing and sends nothing itself: asks go into `asks`, notes to the sender's mailbox. Host time comes in with
-every call, so a test moves it by hand.
+every call, so a test moves it by hand. It is long because it is the one place where transport, hands, modes and what is heard meet;
+what each mode does is elsewhere.
 
 Threads: one (T2).
 """
