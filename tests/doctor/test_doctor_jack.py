@@ -58,19 +58,26 @@ def daw(jack_server: JackRig) -> Iterator[JackDaw]:
         yield client
 
 
-def test_the_clock_of_a_daw_is_heard(jack_server: JackRig, daw: JackDaw, tmp_path: Path) -> None:
-    asked = Asked(virtual="doctor d", api="jack", listen_s=6.0, endpoint=str(tmp_path / "run"))
+def heard_clock(jack_server: JackRig, daw: JackDaw, tmp_path: Path, name: str) -> Finding:
+    """What doctor says of a DAW that plays at 110 BPM into its port."""
+    asked = Asked(virtual=name, api="jack", listen_s=6.0, endpoint=str(tmp_path / "run"))
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(run, "MIDI clock", asked)
         end = time.monotonic() + 10
-        while "doctor d in:in" not in jack_server.ports() and time.monotonic() < end:
+        while f"{name} in:in" not in jack_server.ports() and time.monotonic() < end:
             time.sleep(0.02)
-        daw.connect("doctor d in:in", "doctor d out:out")
+        daw.connect(f"{name} in:in", f"{name} out:out")
         daw.play(110.0, 600, [])
-        found = waiting.result(30)
+        return waiting.result(30)
+
+
+def test_the_clock_of_a_daw_is_heard(jack_server: JackRig, daw: JackDaw, tmp_path: Path) -> None:
+    # A client that has just come is now and then not run by the dummy server at all, a bare RtMidi one neither: try anew.
+    for attempt in range(3):
+        found = heard_clock(jack_server, daw, tmp_path, f"doctor d{attempt}")
+        if "no MIDI clock" not in found.found:
+            break
     assert found.level in ("ok", "warning"), found  # warning: the server missed its time and pulses came in bursts
-    if "no MIDI clock" in found.found:
-        pytest.skip("the JACK server ran the new client silently, as a bare RtMidi client sometimes starts here too")
     assert "BPM" in found.found and "Start" in found.found
     assert float(found.found.split()[0]) == pytest.approx(110.0, abs=4.0)
 
