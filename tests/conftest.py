@@ -12,7 +12,7 @@ from tests.jackrig import JackRig, JackUnavailableError
 @pytest.fixture(scope="session")
 def jack_server() -> Iterator[JackRig]:
     """A private JACK dummy server, one a test process; JACK's environment variables name it while the session lasts."""
-    rig = _started(JackRig(period=256))
+    rig = started(JackRig(period=256))
     with pytest.MonkeyPatch.context() as patch:
         for name, value in rig.variables.items():
             patch.setenv(name, value)
@@ -23,12 +23,13 @@ def jack_server() -> Iterator[JackRig]:
 @pytest.fixture
 def doomed_jack_server() -> Iterator[JackRig]:
     """A JACK server to be killed by one test. Its clients live in a child process: libjack knows one server."""
-    rig = _started(JackRig(period=256))
+    rig = started(JackRig(period=256))
     yield rig
     rig.stop()
 
 
-def _started(rig: JackRig) -> JackRig:
+def started(rig: JackRig) -> JackRig:
+    """The rig, running; the test is skipped where there is no JACK."""
     try:
         return rig.start()
     except JackUnavailableError as reason:

@@ -51,7 +51,7 @@ class JackClient:
         self.name = name
         self.rate = int(self._lib.jack_get_sample_rate(self._client))
         self.xruns = 0
-        self.written_late = 0
+        self.written, self.written_late, self.periods = 0, 0, 0
         self._xrun_frames: deque[int] = deque(maxlen=_XRUNS_KEPT)
         self._late = [0] * LATE_STEPS
         self._heard: deque[Timed] = deque()
@@ -103,9 +103,12 @@ class JackClient:
         return [heard.popleft() for _ in range(min(most, len(heard)))]
 
     def figures(self) -> dict[str, Any]:
-        """Counts; `cycle_late`: how many periods began so many steps of `LATE_STEP_US` after the server's smoothed time."""
+        """Counts (`periods`: calls by JACK, `written`: messages sent); `cycle_late`: how many periods began so many steps of
+        `LATE_STEP_US` after the server's smoothed time.
+        """
         return {
             "rate": self.rate, "pid": os.getpid(), "xruns": self.xruns, "written_late": self.written_late,
+            "written": self.written, "periods": self.periods,
             "xrun_frames": list(self._xrun_frames), "cycle_late": list(self._late),
         }  # fmt: skip
 
@@ -127,6 +130,7 @@ class JackClient:
     def _period(self, frames: int, _: object) -> int:
         lib, here = self._lib, int(self._lib.jack_last_frame_time(self._client))
         late_us = lib.jack_get_time() - lib.jack_frames_to_time(self._client, here)
+        self.periods += 1
         self._late[min(LATE_STEPS - 1, max(0, late_us // LATE_STEP_US))] += 1
         incoming = ctypes.c_void_p(lib.jack_port_get_buffer(self._in, frames))
         outgoing = ctypes.c_void_p(lib.jack_port_get_buffer(self._out, frames))
@@ -137,8 +141,10 @@ class JackClient:
                 self._heard.append((here + event.time, ctypes.string_at(event.buffer, event.size)))
         while self._soon:
             message = self._soon.popleft()
+            self.written += 1
             lib.jack_midi_event_write(outgoing, 0, message, len(message))
         for frame, message in self._due(here + frames):
+            self.written += 1
             self.written_late += frame < here
             lib.jack_midi_event_write(outgoing, max(0, frame - here), message, len(message))
         return 0

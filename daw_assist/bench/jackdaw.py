@@ -78,7 +78,7 @@ class JackDaw:
         return taken
 
     def figures(self) -> dict[str, Any]:
-        """`rate`, `pid`, `xruns`, `written_late`, and as lists `xrun_frames` and `cycle_late` (see `JackClient`)."""
+        """`rate`, `pid`, `xruns`, `periods`, `written`, `written_late`; lists `xrun_frames`, `cycle_late`. See `JackClient`."""
         found: dict[str, Any] = self._client.figures()
         return found
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +18,7 @@ from daw_assist.doctor.finding import Asked, Finding
 from daw_assist.doctor.runner import run_check
 from daw_assist.doctor.table import CHECKS
 from daw_assist.midi.rtmidi import open_virtual
+from tests.conftest import started
 from tests.doctor.test_doctor import arguments
 from tests.jackdaw import JackDaw
 from tests.jackrig import JackRig
@@ -52,34 +53,44 @@ def test_names_in_use_are_noticed_and_the_ports_are_tried_under_another(jack_ser
             port.close()
 
 
-@pytest.fixture
-def daw(jack_server: JackRig) -> Iterator[JackDaw]:
-    with closing(JackDaw("doctor daw")) as client:
-        yield client
+def test_the_clock_of_a_daw_is_heard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # A synchronous jackd is now and then stuck for good when a client has left in the middle of a period ("SuspendRefNum
+    # error" for ever): the `periods` of all clients stand still. Hence a server of its own, and another one if that happens.
+    tried = []
+    for attempt in range(3):
+        server = started(JackRig(period=256))
+        try:
+            with monkeypatch.context() as patch:  # all clients are in processes of their own: libjack knows one server
+                for name, value in server.variables.items():
+                    patch.setenv(name, value)
+                found, figures = heard_clock(server, tmp_path, f"d{attempt}")
+        finally:
+            server.stop()
+        tried.append((found.found, {name: figures[name] for name in ("periods", "written", "xruns")}))
+        if figures["periods"] > LEAST_PERIODS:
+            break
+    assert found.level in ("ok", "warning"), tried  # warning: the server missed its time and pulses came in bursts
+    assert "BPM" in found.found and "Start" in found.found, tried
+    assert float(found.found.split()[0]) == pytest.approx(110.0, abs=4.0)
 
 
-def heard_clock(jack_server: JackRig, daw: JackDaw, tmp_path: Path, name: str) -> Finding:
-    """What doctor says of a DAW that plays at 110 BPM into its port."""
-    asked = Asked(virtual=name, api="jack", listen_s=6.0, endpoint=str(tmp_path / "run"))
-    with ThreadPoolExecutor(1) as pool:
+LEAST_PERIODS = 500
+"""Of 1,125 in six seconds; with fewer the server is stuck."""
+
+
+def heard_clock(server: JackRig, tmp_path: Path, name: str) -> tuple[Finding, dict[str, Any]]:
+    """What doctor says of a new DAW that plays at 110 BPM into its port; and the DAW's own figures."""
+    asked = Asked(virtual=f"doctor {name}", api="jack", listen_s=6.0, endpoint=str(tmp_path / "run"))
+    sink, source = f"doctor {name} in:in", f"doctor {name} out:out"
+    with closing(JackDaw(f"doctor daw {name}")) as daw, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(run, "MIDI clock", asked)
         end = time.monotonic() + 10
-        while f"{name} in:in" not in jack_server.ports() and time.monotonic() < end:
+        while not {sink, source} <= set(server.ports()) and time.monotonic() < end:
             time.sleep(0.02)
-        daw.connect(f"{name} in:in", f"{name} out:out")
+        daw.connect(sink, source)
         daw.play(110.0, 600, [])
-        return waiting.result(30)
-
-
-def test_the_clock_of_a_daw_is_heard(jack_server: JackRig, daw: JackDaw, tmp_path: Path) -> None:
-    # A client that has just come is now and then not run by the dummy server at all, a bare RtMidi one neither: try anew.
-    for attempt in range(3):
-        found = heard_clock(jack_server, daw, tmp_path, f"doctor d{attempt}")
-        if "no MIDI clock" not in found.found:
-            break
-    assert found.level in ("ok", "warning"), found  # warning: the server missed its time and pulses came in bursts
-    assert "BPM" in found.found and "Start" in found.found
-    assert float(found.found.split()[0]) == pytest.approx(110.0, abs=4.0)
+        found = waiting.result(30)
+        return found, daw.figures()
 
 
 def test_nothing_on_the_port_is_a_warning(jack_server: JackRig, tmp_path: Path) -> None:
