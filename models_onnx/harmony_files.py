@@ -18,6 +18,7 @@ import onnxruntime as ort
 
 from models_onnx.manifest import FILES, MAX_MODEL_BYTES, ModelError
 from models_onnx.outside import outside
+from models_onnx.providers import insist_on_cuda, options, providers
 
 HARMONY_FILES = FILES / "harmony"
 KINDS = ("chords", "voices")
@@ -106,19 +107,13 @@ def _open(path: Path, sha256: str, manifest: HarmonyManifest, provider: str, thr
         raise ModelError(f"model {manifest.name}: {path.name} is not an ONNX graph: {error}") from error
     if elsewhere:
         raise ModelError(f"model {manifest.name}: weights ({elsewhere!r}) lie outside {path.name}: keep all inside")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    wanted = ["CUDAExecutionProvider"] if provider == "cuda" else []
     try:
-        session = ort.InferenceSession(graph, options, providers=[*wanted, "CPUExecutionProvider"])
+        session = ort.InferenceSession(graph, options(threads), providers=providers(provider == "cuda"))
     except Exception as error:
         first = str(error).splitlines()[0]
         raise ModelError(f"model {manifest.name}: ONNX Runtime cannot load {path.name}: {first}") from error
-    if provider == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
-        raise ModelError("CUDA was asked for and cannot be had: pip install 'daw-assist[cuda]', or --provider auto")
+    if provider == "cuda":
+        insist_on_cuda(session)
     return session
 
 

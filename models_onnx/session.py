@@ -21,6 +21,7 @@ import onnxruntime as ort
 
 from models_onnx.manifest import Manifest, ModelError
 from models_onnx.outside import outside
+from models_onnx.providers import CUDA, insist_on_cuda, options, providers
 from models_onnx.rows import Row, next_row
 from models_onnx.spec import ModelSpec
 
@@ -60,9 +61,9 @@ class DecoderSession:
                 f"model {manifest.name}: weights ({elsewhere!r}) lie outside its .onnx file: keep all inside"
             )
         self._session = self._open(graph, provider, threads)
-        self.provider = "cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu"
-        if provider == "cuda" and self.provider != "cuda":
-            raise ModelError("CUDA was asked for and cannot be had: pip install 'daw-assist[cuda]', or --provider auto")
+        self.provider = "cuda" if CUDA in self._session.get_providers() else "cpu"
+        if provider == "cuda":
+            insist_on_cuda(self._session)
         self.ids: list[int] = []
         self._rows: list[Row] = []
         self._kind = np.float16 if manifest.precision == "fp16" else np.float32
@@ -76,16 +77,9 @@ class DecoderSession:
         self._one = self._lane(1)
 
     def _open(self, graph: bytes, provider: str, threads: int) -> ort.InferenceSession:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        wanted = ["CPUExecutionProvider"]
-        if provider == "cuda" or (provider == "auto" and self.manifest.precision == "fp16"):
-            wanted.insert(0, "CUDAExecutionProvider")
+        on_card = provider == "cuda" or (provider == "auto" and self.manifest.precision == "fp16")
         try:
-            return ort.InferenceSession(graph, options, providers=wanted)
+            return ort.InferenceSession(graph, options(threads), providers=providers(on_card))
         except Exception as error:
             first = str(error).splitlines()[0]
             raise ModelError(f"model {self.manifest.name}: ONNX Runtime cannot load it: {first}") from error

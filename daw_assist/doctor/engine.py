@@ -5,11 +5,8 @@ numpy and onnxruntime are loaded inside the checks that need them, in a process 
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
-import re
 from collections.abc import Callable
-from pathlib import Path
 
 from daw_assist.doctor.finding import Asked, Finding
 from daw_assist.errors import DawAssistError
@@ -162,7 +159,7 @@ def check_provider(
     except (DawAssistError, models.ModelError) as error:
         if asked.provider != "cuda":
             return Finding("provider", "problem", str(error), REINSTALL)
-        told = (missing or missing_for_cuda)()
+        told = (missing or _missing_for_cuda)()
         found = "CUDA was asked for and cannot be had" + (f": {told}" if told else "")
         return Finding("provider", "problem", found, _cuda_advice(told))
     return Finding("provider", "ok", f"{had} (asked: {asked.provider})")
@@ -188,18 +185,7 @@ def _provider_of(asked: Asked) -> str:
     return f"{session.provider}, ONNX Runtime {onnxruntime.__version__}, {told.precision}"
 
 
-def missing_for_cuda() -> str | None:
-    """What the loader says that it lacks for ONNX Runtime's CUDA part; None if it has all."""
-    import onnxruntime
+def _missing_for_cuda() -> str | None:
+    from models_onnx.providers import missing_for_cuda
 
-    capi = Path(onnxruntime.__file__).parent / "capi"
-    parts = [file for part in ("shared", "cuda") for file in sorted(capi.glob(f"*onnxruntime_providers_{part}.*"))]
-    if not any("cuda" in file.name for file in parts):
-        return "this ONNX Runtime has no CUDA part (the package onnxruntime instead of onnxruntime-gpu?)"
-    for file in parts:
-        try:
-            ctypes.CDLL(str(file), mode=ctypes.RTLD_GLOBAL)
-        except OSError as error:
-            library = re.match(r"([^:/]+\.so[.\d]*): cannot open", str(error))
-            return f"the library {library[1]} is missing" if library else str(error)
-    return None
+    return missing_for_cuda()
