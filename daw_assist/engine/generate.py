@@ -28,7 +28,8 @@ from daw_assist.tokens.vocab import BAR, KIND_OF, Kind
 
 MAX_BAR_TOKENS = 192
 """A bar is closed by force beyond this: twice the densest bar in a hundred of the corpus."""
-PREFILL_CHUNK = 128
+PREFILL_CHUNK = 32
+"""Tokens read at once: a newer request waits for one such run (see docs/notes/log.md: 4 ms at 1,000 tokens, no dearer than 128)."""
 
 Logits = np.ndarray[Any, Any]
 
