@@ -33,7 +33,7 @@ _CARD = """# {name}
 | context | {context} tokens |
 | file | {precision}, {megabytes}, opset {opset} with com.microsoft::GroupQueryAttention |
 | SHA-256 | `{sha256}` |
-| licence | {licence} |
+{reader}| licence | {licence} |
 
 ## Training
 
@@ -83,6 +83,7 @@ def read_results(folder: Path) -> list[Line]:
 def text(told: Manifest, megabytes: float, results: Sequence[Line]) -> str:
     """The card."""
     spec, random = told.spec, _is_random(told)
+    reader = f"| reader of prompts | {told.reader}, SHA-256 `{told.reader_sha256}` |\n" if told.reader else ""
     lead = "Random weights for tests: valid, quick, unmusical." if random else (
         "A continuation model: bars in, the next bars out, as tokens of daw-assist's vocabulary (`daw_assist/tokens/vocab.py`)."
     )  # fmt: skip
@@ -90,7 +91,7 @@ def text(told: Manifest, megabytes: float, results: Sequence[Line]) -> str:
     return _CARD.format(
         name=told.name, lead=lead, layers=spec.layers, width=spec.width, heads=spec.heads, head_dim=spec.head_dim,
         kv_heads=spec.kv_heads, parameters=_count(told.parameters), context=spec.context, precision=told.precision,
-        megabytes=f"{megabytes:.1f} MB", opset=told.opset, sha256=told.sha256, licence=_licence(told.licence),
+        megabytes=f"{megabytes:.1f} MB", opset=told.opset, sha256=told.sha256, reader=reader, licence=_licence(told.licence),
         training=_training(told), data=_data(told), export=_export(told.story.get("verified")),
         scores="None: random weights." if random else "\n\n".join(_scores(told, results)),
         limits="Of no use but in tests." if random else _LIMITS.format(
@@ -140,6 +141,8 @@ def _export(verified: dict[str, Any] | None) -> str:
     loss = NOT_MEASURED
     if verified["loss_nats_a_note"] is not None:
         loss = f"{verified['loss_nats_a_note']:+.4f} nats a note against fp32 ({verified['loss_percent']:+.2f} %)"
+        if verified.get("reader_loss_percent") is not None:
+            loss += f"; behind a prompt that its reader read {verified['reader_loss_percent']:+.2f} %"
     return (
         f"- Parity with torch: {against}\n- Loss by precision: {loss}\n- Measured on the CPU provider, on "
         f"{verified['tokens']} tokens, {verified['notes']} notes: {verified['samples']}\n- CUDA: {verified['cuda']}"

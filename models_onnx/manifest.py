@@ -2,6 +2,7 @@
 
 files/<name>/manifest.json    this module's `Manifest`
 files/<name>/<file>.onnx      checked by SHA-256, read as bytes, refused if weights lie outside it
+files/<name>/<reader>.onnx    the same of the graph that reads prompts, where there is one
 files/<name>/README.md        the model card
 """
 
@@ -22,7 +23,7 @@ MAX_ECHO = 64
 PRECISIONS = ("fp32", "fp16", "int8")
 NOT_RECORDED = "not recorded"
 """The licence of a model of which nobody said one."""
-_WORDS = ("name", "file", "sha256", "precision", "vocab_sha256", "licence")
+_WORDS = ("name", "file", "sha256", "precision", "vocab_sha256", "licence", "reader", "reader_sha256")
 _LONGEST_WORD = 500
 
 
@@ -48,6 +49,9 @@ class Manifest:
     """How it was trained: steps, tokens, minutes, device, figures."""
     echo: tuple[float, ...] = ()
     """Weight of what the piece itself lets expect beside the model, by orders matched (`daw_assist.engine.echo`)."""
+    reader: str = ""
+    """The graph for prompts (`export.build_reader`); empty: the other one reads them too."""
+    reader_sha256: str = ""
 
     def __post_init__(self) -> None:
         """ValueError for values of another type, or that no model of ours has."""
@@ -102,8 +106,9 @@ def read(folder: Path) -> Manifest:
     try:
         raw = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         told = Manifest(**{**raw, "spec": ModelSpec(**raw["spec"])})
-        if not _is_plain(told.file):
-            raise ValueError(f"file is a plain name in this folder: not {told.file[:80]!r}")
+        for field in ("file", "reader") if told.reader else ("file",):
+            if not _is_plain(getattr(told, field)):
+                raise ValueError(f"{field} is a plain name in this folder: not {getattr(told, field)[:80]!r}")
     except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         why = " ".join(str(error).split())[:200]
         raise ModelError(f"{folder / 'manifest.json'} is not a manifest of this version: {why}") from error
@@ -118,9 +123,18 @@ def write(folder: Path, manifest: Manifest) -> None:
 
 def graph_bytes(folder: Path, manifest: Manifest) -> bytes:
     """The .onnx file; its hash is checked where it is loaded."""
-    if not _is_plain(manifest.file):
-        raise ModelError(f"model {manifest.name}: its manifest names a file outside its folder: {manifest.file!r}")
-    path = folder / manifest.file
+    return _bytes(folder, manifest.file, manifest)
+
+
+def reader_bytes(folder: Path, manifest: Manifest) -> bytes | None:
+    """The .onnx file that reads prompts, None where there is none; its hash is checked where it is loaded."""
+    return _bytes(folder, manifest.reader, manifest) if manifest.reader else None
+
+
+def _bytes(folder: Path, file: str, manifest: Manifest) -> bytes:
+    if not _is_plain(file):
+        raise ModelError(f"model {manifest.name}: its manifest names a file outside its folder: {file!r}")
+    path = folder / file
     try:
         if path.stat().st_size > MAX_MODEL_BYTES:
             raise ModelError(f"model {manifest.name}: {path.name} is over {MAX_MODEL_BYTES} bytes")

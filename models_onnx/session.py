@@ -7,6 +7,8 @@ The buffers hold `width` rows. Row 0 is the sequence. `fork` lets several rows g
 is copied, then all of them take a token in each run, each at its own length. The first n rows of a buffer are themselves
 a buffer of n rows, so each number of rows has its own binding to the same memory.
 
+A model may bring a second graph, the reader, that only fills the cache: `read` uses it, `append` does not.
+
 Threads: one. Errors: `ModelError` for a graph that does not fit its manifest, `ContextFull` when the cache is full.
 """
 
@@ -14,12 +16,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
-from models_onnx.manifest import Manifest, ModelError
+from models_onnx.manifest import Manifest, ModelError, graph_bytes, reader_bytes
+from models_onnx.manifest import read as read_manifest
 from models_onnx.outside import outside
 from models_onnx.providers import CUDA, insist_on_cuda, options, providers
 from models_onnx.rows import Row, next_row
@@ -44,22 +48,18 @@ def available_providers() -> list[str]:
 
 
 class DecoderSession:
-    """A model and the one sequence it holds; `ids` are the tokens now in the cache."""
+    """A model and the one sequence it holds; `ids` are the tokens now in the cache.
 
-    def __init__(self, manifest: Manifest, graph: bytes, provider: str = "auto", threads: int = 0) -> None:
+    `graph` and `reader` (None: `graph` reads too) are the bytes of the files that the manifest names; `threads` of ONNX
+    Runtime for a step, `read_threads` for reading a prompt (0: one).
+    """
+
+    def __init__(
+        self, manifest: Manifest, graph: bytes, provider: str = "auto", threads: int = 0, reader: bytes | None = None,
+        read_threads: int = 0,
+    ) -> None:  # fmt: skip
         self.manifest, self.spec = manifest, manifest.spec
-        if hashlib.sha256(graph).hexdigest() != manifest.sha256:
-            raise ModelError(
-                f"model {manifest.name}: the .onnx file is not the one its manifest names (SHA-256 differs)"
-            )
-        try:
-            elsewhere = outside(graph)
-        except ValueError as error:
-            raise ModelError(f"model {manifest.name}: the .onnx file is not an ONNX graph: {error}") from error
-        if elsewhere:
-            raise ModelError(
-                f"model {manifest.name}: weights ({elsewhere!r}) lie outside its .onnx file: keep all inside"
-            )
+        _check_bytes(manifest.name, graph, manifest.sha256)
         self._session = self._open(graph, provider, threads)
         self.provider = "cuda" if CUDA in self._session.get_providers() else "cpu"
         if provider == "cuda":
@@ -67,7 +67,7 @@ class DecoderSession:
         self.ids: list[int] = []
         self._rows: list[Row] = []
         self._kind = np.float16 if manifest.precision == "fp16" else np.float32
-        self._check_shapes()
+        self._check_shapes(self._session)
         # Rows are copied by the processor, so that on a card there is only the one.
         self.width = MAX_ROWS[manifest.precision] if self.provider == "cpu" else 1
         shape = (self.width, self.spec.kv_heads, self.spec.context, self.spec.head_dim)
@@ -75,6 +75,17 @@ class DecoderSession:
         self._caches = [np.zeros(shape, self._kind) for _ in self._names]
         self._lanes: dict[int, _Lane] = {}
         self._one = self._lane(1)
+        self._reader: _Lane | None = None
+        if reader is not None and self.provider == "cpu":
+            _check_bytes(manifest.name, reader, manifest.reader_sha256)
+            self._reader = self._reading_lane(self._open(reader, "cpu", read_threads))
+
+    @classmethod
+    def open(cls, folder: Path, provider: str = "auto", threads: int = 0, read_threads: int = 0) -> DecoderSession:
+        """The model of a folder, with its reader if it has one."""
+        told = read_manifest(folder)
+        reader = reader_bytes(folder, told)
+        return cls(told, graph_bytes(folder, told), provider, threads, reader, read_threads)
 
     def _open(self, graph: bytes, provider: str, threads: int) -> ort.InferenceSession:
         on_card = provider == "cuda" or (provider == "auto" and self.manifest.precision == "fp16")
@@ -84,19 +95,23 @@ class DecoderSession:
             first = str(error).splitlines()[0]
             raise ModelError(f"model {self.manifest.name}: ONNX Runtime cannot load it: {first}") from error
 
-    def _check_shapes(self) -> None:
+    def _check_shapes(self, session: ort.InferenceSession, gives_logits: bool = True) -> None:
         spec = self.spec
         wanted = {"rows": ["batch", "length", spec.row_width], "past": ["batch"], "total": []}
         cache = ["batch", spec.kv_heads, spec.context, spec.head_dim]
         wanted |= {f"{what}_{i}": cache for i in range(spec.layers) for what in ("key", "value")}
-        inputs = {value.name: value.shape for value in self._session.get_inputs()}
+        inputs = {value.name: value.shape for value in session.get_inputs()}
+        outputs = {value.name: value.shape for value in session.get_outputs()}
+        given = {f"new_{name}": shape for name, shape in wanted.items() if name[:4] in ("key_", "valu")}
+        if gives_logits:
+            given["logits"] = ["batch", "length", spec.vocab_size]
         kinds = {"rows": "tensor(int64)", "past": "tensor(int32)", "total": "tensor(int32)"}
         cache_kind = "tensor(float16)" if self.manifest.precision == "fp16" else "tensor(float)"
-        for value in (*self._session.get_inputs(), *self._session.get_outputs()):
-            if value.name in (*wanted, "logits") and value.type != kinds.get(value.name, cache_kind):
+        for value in (*session.get_inputs(), *session.get_outputs()):
+            if value.name in (*wanted, *given) and value.type != kinds.get(value.name, cache_kind):
                 said = f"its graph has {value.name} as {value.type}, which is not {self.manifest.precision}"
                 raise ModelError(f"model {self.manifest.name}: {said} as its manifest says: export it again")
-        if inputs != wanted or self._session.get_outputs()[0].shape != ["batch", "length", spec.vocab_size]:
+        if inputs != wanted or outputs != given:
             name = self.manifest.name
             raise ModelError(f"model {name}: its graph is of another shape than its manifest says: export it again")
 
@@ -109,6 +124,10 @@ class DecoderSession:
                 self._session, self.spec, self._kind, dict(zip(self._names, caches, strict=True))
             )
         return self._lanes[count]
+
+    def _reading_lane(self, session: ort.InferenceSession) -> _Lane:
+        self._check_shapes(session, gives_logits=False)
+        return _Lane(session, self.spec, None, self._one.caches)
 
     @property
     def length(self) -> int:
@@ -134,12 +153,19 @@ class DecoderSession:
 
     def append(self, ids: Sequence[int]) -> Logits:
         """Append any number of tokens in one run; logits (len(ids), vocab)."""
+        return self._append(self._one, ids)
+
+    def read(self, ids: Sequence[int]) -> None:
+        """Append any number of tokens in one run, of which no logits are wanted."""
+        self._append(self._reader or self._one, ids)
+
+    def _append(self, lane: _Lane, ids: Sequence[int]) -> Logits:
         self._check_room(len(self.ids) + len(ids))
         rows: list[Row] = self._rows[-1:]
         for token in ids:
             rows.append(next_row(self.spec, rows[-1] if rows else None, token))
         rows = rows[-len(ids) :]
-        logits = self._one.read(rows, len(self.ids) + len(ids))
+        logits = lane.read(rows, len(self.ids) + len(ids))
         self.ids += ids
         self._rows += rows
         return logits
@@ -151,6 +177,18 @@ class DecoderSession:
     def _check_room(self, total: int) -> None:
         if total > self.spec.context:
             raise ContextFull(f"{total} tokens do not fit the {self.spec.context} that {self.manifest.name} holds")
+
+
+def _check_bytes(model: str, graph: bytes, sha256: str) -> None:
+    """Errors: `ModelError` for other bytes than the manifest's, no ONNX graph, or weights outside it."""
+    if hashlib.sha256(graph).hexdigest() != sha256:
+        raise ModelError(f"model {model}: the .onnx file is not the one its manifest names (SHA-256 differs)")
+    try:
+        elsewhere = outside(graph)
+    except ValueError as error:
+        raise ModelError(f"model {model}: the .onnx file is not an ONNX graph: {error}") from error
+    if elsewhere:
+        raise ModelError(f"model {model}: weights ({elsewhere!r}) lie outside its .onnx file: keep all inside")
 
 
 class Branches:
@@ -205,18 +243,18 @@ class Branches:
 
 
 class _Lane:
-    """Bound buffers for a number of rows. Threads: one."""
+    """Bound buffers for a number of rows. `kind` of the logits; None for a reader, which gives none. Threads: one."""
 
     def __init__(
         self, session: ort.InferenceSession, spec: ModelSpec, kind: Any, caches: dict[str, ort.OrtValue]
     ) -> None:
-        self._session, self._caches = session, caches
+        self._session, self.caches, self._gives_logits = session, caches, kind is not None
         count = next(iter(caches.values())).shape()[0]
         self._past = np.zeros(count, np.int32)
         self._total = np.zeros((), np.int32)
         self._fixed = [ort.OrtValue.ortvalue_from_numpy(array) for array in (self._past, self._total)]
         self._rows = np.zeros((count, 1, spec.row_width), np.int64)
-        self._logits = np.zeros((count, 1, spec.vocab_size), kind)
+        self._logits = np.zeros((count, 1, spec.vocab_size), kind or np.float32)
         self._step = self._binding(self._rows, self._logits)
 
     def _binding(self, rows: Array, logits: Array) -> ort.IOBinding:
@@ -224,10 +262,11 @@ class _Lane:
         binding.bind_ortvalue_input("rows", ort.OrtValue.ortvalue_from_numpy(rows))
         binding.bind_ortvalue_input("past", self._fixed[0])
         binding.bind_ortvalue_input("total", self._fixed[1])
-        for name, cache in self._caches.items():
+        for name, cache in self.caches.items():
             binding.bind_ortvalue_input(name, cache)
             binding.bind_ortvalue_output("new_" + name, cache)
-        binding.bind_ortvalue_output("logits", ort.OrtValue.ortvalue_from_numpy(logits))
+        if self._gives_logits:
+            binding.bind_ortvalue_output("logits", ort.OrtValue.ortvalue_from_numpy(logits))
         return binding
 
     def step(self, rows: Sequence[Row], lengths: Sequence[int]) -> Logits:
@@ -241,8 +280,9 @@ class _Lane:
         return logits
 
     def read(self, rows: Sequence[Row], length: int) -> Logits:
-        """Several places of the one row, whose length is then `length`; logits (places, vocab)."""
-        logits = np.empty((1, len(rows), self._logits.shape[-1]), self._logits.dtype)
+        """Several places of the one row, whose length is then `length`; logits (places, vocab), of a reader (0, vocab)."""
+        places = len(rows) if self._gives_logits else 0
+        logits = np.empty((1, places, self._logits.shape[-1]), self._logits.dtype)
         self._past[0] = length - 1
         self._total[...] = length
         self._session.run_with_iobinding(self._binding(np.array([rows], np.int64), logits))

@@ -87,6 +87,8 @@ class Verdict:
     """Why there is no parity, else empty."""
     cuda: str
     faults: tuple[str, ...]
+    reader_loss_percent: float | None = None
+    """What follows a prompt, read by the reader instead of the graph itself: percent more nats; None: it has no reader."""
 
     def told(self) -> dict[str, Any]:
         """As JSON values, for the manifest."""
@@ -134,10 +136,10 @@ def _verdict(folder: Path, samples: Sequence[Sample], source: str, reference: _R
     opset, attention, external = graph_facts(data)
     tokens, notes = sum(len(s.ids) - s.first for s in samples), sum(s.notes for s in samples)
     faults = _graph_faults(told, opset, attention, external)
-    nats = loss = stepped = parity = None
+    nats = loss = stepped = parity = read = None
     skipped = reference.skipped
     try:
-        session = DecoderSession(told, data, "cpu")
+        session = DecoderSession(told, data, "cpu", reader=models.reader_bytes(folder, told))
     except ModelError as error:
         if told.precision != "fp16" or "NOT_IMPLEMENTED" not in str(error):
             raise
@@ -150,10 +152,16 @@ def _verdict(folder: Path, samples: Sequence[Sample], source: str, reference: _R
         if reference.torch is not None:
             parity = compare(found, reference.torch, samples)
         faults += _figure_faults(told.precision, parity, 100 * loss / reference.nats_a_note, stepped)
+        if told.reader:
+            read = _reader_loss_percent(session, samples, found)
+            if not read <= LOSS_PERCENT[told.precision]:
+                faults.append(
+                    f"{read:.2f} % more nats behind what its reader read, allowed is {LOSS_PERCENT[told.precision]:g} %"
+                )
     return Verdict(
         told.name, told.precision, opset, attention, external, source, tokens, notes, _rounded(nats), _rounded(loss),
         None if loss is None else _rounded(100 * loss / reference.nats_a_note), _rounded(stepped), parity,
-        skipped, NOT_MEASURED, tuple(faults),
+        skipped, NOT_MEASURED, tuple(faults), _rounded(read),
     )  # fmt: skip
 
 
@@ -242,6 +250,19 @@ def _stepped(session: DecoderSession, sample: Sample, whole: Logits) -> float:
     session.rewind(0)
     gaps = [np.abs(session.step(t).astype(np.float64) - whole[i]).max() for i, t in enumerate(sample.ids[:STEPPED])]
     return float(max(gaps))
+
+
+def _reader_loss_percent(session: DecoderSession, samples: Sequence[Sample], found: Sequence[Logits]) -> float:
+    """Of the second half of each sample, the first half read by the reader; `found` are the graph's own logits."""
+    own = theirs = 0.0
+    for sample, logits in zip(samples, found, strict=True):
+        half = max(sample.first, len(sample.ids) // 2)
+        session.rewind(0)
+        session.read(sample.ids[: half - 1])
+        behind = session.append(sample.ids[half - 1 :])
+        theirs += float(nats_of_sample(behind, Sample(sample.ids[half - 1 :], 1, sample.notes)).sum())
+        own += float(nats_of_sample(logits, Sample(sample.ids, half, sample.notes)).sum())
+    return 100 * (theirs - own) / own
 
 
 def _mean_nats(found: Sequence[Logits], samples: Sequence[Sample]) -> float:

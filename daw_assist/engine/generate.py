@@ -68,6 +68,9 @@ class Decoder(Protocol):
     def append(self, ids: Sequence[int]) -> Logits:
         """Logits (len(ids), vocab)."""
 
+    def read(self, ids: Sequence[int]) -> None:
+        """The same, where no logits are wanted."""
+
     def fork(self) -> Rows:
         """Rows that begin with the tokens held, none yet. Nothing may be appended while they are in use."""
 
@@ -132,7 +135,7 @@ def prefill(decoder: Decoder, ids: Sequence[int], is_stale: Callable[[], bool] =
     for start in range(same, len(ids), PREFILL_CHUNK):
         if is_stale():
             raise Stale
-        decoder.append(ids[start : start + PREFILL_CHUNK])
+        decoder.read(ids[start : start + PREFILL_CHUNK])
     return same
 
 

@@ -63,6 +63,10 @@ class Guided:
         self._plain = logits[len(ids) - 1 - self._back].copy()
         return mixed(self._plain, logits[-1], self._strength)[None]
 
+    def read(self, ids: Sequence[int]) -> None:
+        """Tokens of which no logits are wanted."""
+        self._decoder.read(ids)
+
     def fork(self) -> GuidedRows:
         """Rows that begin with the tokens held."""
         return GuidedRows(self._decoder.fork(), self._plain, self._back, self._strength)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daw_assist.engine.chord_ahead import harmonize_ahead
-from daw_assist.engine.generate import Stale, prefill
+from daw_assist.engine.generate import PREFILL_CHUNK, Stale, prefill
 from daw_assist.engine.link import WorkerLink
 from daw_assist.engine.messages import (
     Cancel,
@@ -66,7 +66,7 @@ class LoadedModel:
                 raise ModelError(
                     f"model {told.name} was trained on another vocabulary: export or install one of this version"
                 )
-            self._session = DecoderSession(told, models.graph_bytes(folder, told), provider, threads)
+            self._session = DecoderSession.open(folder, provider, threads)
         except models.ModelError as error:
             raise ModelError(str(error)) from error
         self.name, self.sha256 = told.name, told.sha256
@@ -86,14 +86,18 @@ class LoadedModel:
     def append(self, ids: Sequence[int]) -> np.ndarray[Any, Any]:
         return self._session.append(ids)
 
+    def read(self, ids: Sequence[int]) -> None:
+        self._session.read(ids)
+
     def fork(self) -> Branches:
         return self._session.fork()
 
     def _warm_up(self) -> float:
         """Run every shape once, for each number of rows too; median milliseconds of a token."""
         times = []
-        for size in (1, 2, 128, 64):
+        for size in (1, 2, PREFILL_CHUNK):
             self.append([BOS] + [BAR] * (size - 1))
+            self.read([BAR] * size)
         rows = self.fork()
         for count in range(1, self.width + 1):
             rows.enter()

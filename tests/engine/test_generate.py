@@ -58,6 +58,9 @@ class FakeDecoder:
             rows.append(self.logits(self.ids))
         return np.array(rows)
 
+    def read(self, ids: Sequence[int]) -> None:
+        self.append(ids)
+
     def logits(self, ids: Sequence[int]) -> np.ndarray[Any, Any]:
         self.longest = max(self.longest, len(ids))
         logits = np.random.default_rng([len(ids), *ids[-3:]]).normal(0, 1, VOCAB_SIZE)

@@ -15,8 +15,6 @@ def open_model() -> Open:
     """A fresh session of an installed model on the CPU."""
 
     def opened(name: str) -> DecoderSession:
-        folder = models.find(name)
-        told = models.read(folder)
-        return DecoderSession(told, models.graph_bytes(folder, told), "cpu")
+        return DecoderSession.open(models.find(name), "cpu")
 
     return opened

@@ -42,10 +42,13 @@ def test_folders_are_complete_and_tell_what_was_verified(saved: Path, tmp_path: 
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["mine-fp32", "mine-int8"]
     for verdict in verdicts:
         folder = tmp_path / "out" / verdict.name
-        assert sorted(p.name for p in folder.iterdir()) == ["README.md", "manifest.json", "model.onnx"]
+        reader = ["reader.onnx"] if verdict.precision == "int8" else []
+        assert sorted(p.name for p in folder.iterdir()) == ["README.md", "manifest.json", "model.onnx", *reader]
         kept = models.read(folder).story["verified"]
         assert (kept["loss_nats_a_note"], kept["cuda"]) == (verdict.loss_nats_a_note, "not measured")
         assert f"{verdict.loss_nats_a_note:+.4f} nats a note against fp32" in (folder / "README.md").read_text()
+    assert verdicts[0].reader_loss_percent is None
+    assert abs(verdicts[1].reader_loss_percent or 99.0) < 1
     told = export_flow.table(verdicts)
     assert (told.row_count, "the tune that ships" in str(told.caption)) == (2, True)
 
