@@ -9,6 +9,14 @@ import pytest
 from tests.jackrig import JackRig, JackUnavailableError
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is remembered of this machine is remembered for this session only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def jack_server() -> Iterator[JackRig]:
     """A private JACK dummy server, one a test process; JACK's environment variables name it while the session lasts."""

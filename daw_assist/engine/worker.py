@@ -44,6 +44,7 @@ from daw_assist.prompt import encode_prompt
 from daw_assist.suggest.suggestion import Suggestion
 from daw_assist.tokens.vocab import BAR, BOS, vocab_hash
 from models_onnx import manifest as models
+from models_onnx.calibration import threads_for
 from models_onnx.session import Branches, ContextFull, DecoderSession
 
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ _WAIT_S = 1.0
 
 
 class LoadedModel:
-    """A `pipeline.Model` over an ONNX session, warmed up. Threads: one."""
+    """A `pipeline.Model` over an ONNX session, warmed up. `threads` of ONNX Runtime, 0: as many as are best here.
+
+    Threads: one.
+    """
 
     def __init__(self, name: str, provider: str = "auto", threads: int = 0) -> None:
         try:
@@ -66,7 +70,8 @@ class LoadedModel:
                 raise ModelError(
                     f"model {told.name} was trained on another vocabulary: export or install one of this version"
                 )
-            self._session = DecoderSession.open(folder, provider, threads)
+            found = threads_for(folder, provider, threads)
+            self._session = DecoderSession.open(folder, provider, found.step, found.read)
         except models.ModelError as error:
             raise ModelError(str(error)) from error
         self.name, self.sha256 = told.name, told.sha256
