@@ -45,7 +45,7 @@ fix: $(VENV)/.dev ## format and mend what ruff can mend
 	$(BIN)/ruff check --fix
 
 bench: $(VENV)/.dev ## speed on this machine, one line added to benchmarks/results/engine.jsonl (rivals need the train extra)
-	$(BIN)/daw-assist bench engine --json --out benchmarks/results/engine.jsonl
+	$(BIN)/daw-assist bench engine --large --out benchmarks/results/engine.jsonl
 
 livebench: $(VENV)/.dev ## the live process over JACK, ten minutes a mode (an hour): a line in benchmarks/results/live.jsonl, benchmarks/live.md
 	$(BIN)/daw-assist bench live --minutes 10 --bpm 120 --load 1 --out benchmarks/results/live.jsonl --markdown benchmarks/live.md

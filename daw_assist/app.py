@@ -182,13 +182,6 @@ def run_export(checkpoint: Path, out: Path, name: str, precisions: Sequence[str]
     return 0
 
 
-def run_bench(model: str, provider: str, as_json: bool, out: Path | None) -> int:
-    """`bench engine`: this machine's figures."""
-    from models_onnx.bench import run
-
-    return run(model, provider, as_json, out)
-
-
 def run_ports(api: str) -> int:
     """`ports`: what the MIDI system shows."""
     from daw_assist.midi.rtmidi import list_ports

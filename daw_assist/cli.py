@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from daw_assist import app, beside, config, demo, doctor, live_command
-from daw_assist.bench import live as bench_live
+from daw_assist.bench import command as bench
 from daw_assist.errors import DawAssistError, UsageError
 from daw_assist.music.parts import PART_NAMES
 from daw_assist.server.server import installed_version
@@ -377,18 +377,7 @@ def _models(commands: argparse._SubParsersAction[_Parser]) -> None:
     export.add_argument("--precision", nargs="+", choices=("fp32", "fp16", "int8"), default=["fp32", "int8"])
     export.add_argument("--corpora", type=Path, help="packed corpora (scripts/prepare_corpora.py) to verify it on")
     export.set_defaults(run=lambda a: app.run_export(a.checkpoint, a.out, a.name, a.precision, a.corpora))
-    measured = commands.add_parser("bench", help="measure on this machine").add_subparsers(
-        required=True, metavar="WHAT"
-    )
-    engine = measured.add_parser("engine", help="the model: milliseconds a token, prefill, start-up")
-    engine.add_argument("--json", action="store_true")
-    engine.add_argument("--provider", choices=("cpu", "cuda"), default="cpu")
-    engine.add_argument("--model", default="small-int8")
-    engine.add_argument("--out", type=Path, help="append the line to this .jsonl file")
-    engine.set_defaults(run=lambda a: app.run_bench(a.model, a.provider, a.json, a.out))
-    live = measured.add_parser("live", help="the live process, driven over JACK as a DAW would")
-    bench_live.add_options(live)
-    live.set_defaults(run=bench_live.run)
+    bench.add_commands(commands.add_parser("bench", help="measure on this machine"))
     checks = commands.add_parser("doctor", help="what works on this machine, and what to do about the rest")
     doctor.add_options(checks)
     checks.set_defaults(run=doctor.run)

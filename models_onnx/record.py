@@ -1,4 +1,7 @@
-"""Where a figure comes from: commit, machine, versions, date, command. One JSON object a line in benchmarks/results."""
+"""Where a figure comes from: commit, machine, versions, date, command. One JSON object a line in benchmarks/results.
+
+A new line can be held against an earlier one of the same benchmark (`differences`).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +92,59 @@ def provenance() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def peak_memory_mb() -> float:
+    """The most that this process held so far, 10^6 bytes; 0 where the system does not say (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / 1e6 if sys.platform == "darwin" else most * 1024 / 1e6
+
+
 def append(path: Path, obj: dict[str, Any]) -> None:
     """Add one line; a single write, so that two runs at once do not mix theirs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as log:
         log.write(json.dumps(obj, ensure_ascii=False, sort_keys=False) + "\n")
+
+
+def last_line(path: Path, benchmark: str) -> dict[str, Any] | None:
+    """The newest line of that benchmark in a log, None where there is none. Errors: OSError; ValueError, not a log."""
+    found = None
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            told = json.loads(line) if line.strip() else {}
+        except ValueError:
+            raise ValueError(f"{path} is no log of ours: line {number} is not JSON") from None
+        if isinstance(told, dict) and told.get("benchmark") == benchmark:
+            found = told
+    return found
+
+
+def differences(earlier: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, float, float]]:
+    """(name, earlier, now) of every figure above zero that both have, in the order of `now`."""
+    before = dict(_figures(earlier, ""))
+    return [(name, before[name], value) for name, value in _figures(now, "") if before.get(name, 0) > 0 and value > 0]
+
+
+def _figures(told: Any, name: str) -> Iterator[tuple[str, float]]:
+    if isinstance(told, bool):
+        return
+    if isinstance(told, int | float):
+        yield name, float(told)
+    elif isinstance(told, dict):
+        for key, value in told.items():
+            if key not in ("machine", "versions", "date", "commit", "command"):
+                yield from _figures(value, f"{name}.{key}" if name else key)
+    elif isinstance(told, list):
+        for place, value in enumerate(told):
+            yield from _figures(value, f"{name}[{_title(value) or place}]")
+
+
+def _title(told: Any) -> str:
+    """How a row of a list is found again in another run: by the words and counts that name it."""
+    if not isinstance(told, dict):
+        return ""
+    names = ("variant", "name", "mode", "bpm", "threads", "composers", "job")
+    return " ".join(str(told[name]) for name in names if name in told)
