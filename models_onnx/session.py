@@ -1,4 +1,4 @@
-"""One sequence in ONNX Runtime: a preallocated cache, extended, rewound and read token by token; and its branches.
+"""Sequences in ONNX Runtime: each a preallocated cache, extended, rewound and read token by token; and its branches.
 
 The cache's buffers are bound once as input and output, so a step moves no memory but the new keys and values. One token
 a run: a loop in the graph would copy the cache at every step.
@@ -9,13 +9,16 @@ a buffer of n rows, so each number of rows has its own binding to the same memor
 
 A model may bring a second graph, the reader, that only fills the cache: `read` uses it, `append` does not.
 
+Several owners share a session: `turn_to` takes up the sequence of one where it was left. The one that was longest not
+turned to is given up where there are too many.
+
 Threads: one. Errors: `ModelError` for a graph that does not fit its manifest, `ContextFull` when the cache is full.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,8 @@ Array = np.ndarray[Any, Any]
 MAX_ROWS = {"fp32": 4, "fp16": 4, "int8": 4}
 """Rows of the cache by precision; memory that no fork has used is not touched. With 3 rows a step takes 0.6 to 0.7 times
 three steps of one row in fp32, 0.8 to 0.9 times in int8, where a fourth gains nothing at long contexts."""
+MAX_SEQUENCES = 8
+"""Owners whose sequences are held: 16 MB each at most for the small model, of which 4 are in use if nothing was forked."""
 
 
 class ContextFull(Exception):
@@ -48,7 +53,7 @@ def available_providers() -> list[str]:
 
 
 class DecoderSession:
-    """A model and the one sequence it holds; `ids` are the tokens now in the cache.
+    """A model and the sequences it holds; `ids` are the tokens in the cache of the one that was turned to last.
 
     `graph` and `reader` (None: `graph` reads too) are the bytes of the files that the manifest names; `threads` of ONNX
     Runtime for a step, `read_threads` for reading a prompt (0: one).
@@ -64,21 +69,17 @@ class DecoderSession:
         self.provider = "cuda" if CUDA in self._session.get_providers() else "cpu"
         if provider == "cuda":
             insist_on_cuda(self._session)
-        self.ids: list[int] = []
-        self._rows: list[Row] = []
         self._kind = np.float16 if manifest.precision == "fp16" else np.float32
         self._check_shapes(self._session)
         # Rows are copied by the processor, so that on a card there is only the one.
         self.width = MAX_ROWS[manifest.precision] if self.provider == "cpu" else 1
-        shape = (self.width, self.spec.kv_heads, self.spec.context, self.spec.head_dim)
-        self._names = [f"{what}_{i}" for i in range(self.spec.layers) for what in ("key", "value")]
-        self._caches = [np.zeros(shape, self._kind) for _ in self._names]
-        self._lanes: dict[int, _Lane] = {}
-        self._one = self._lane(1)
-        self._reader: _Lane | None = None
+        self._reader: ort.InferenceSession | None = None
         if reader is not None and self.provider == "cpu":
             _check_bytes(manifest.name, reader, manifest.reader_sha256)
-            self._reader = self._reading_lane(self._open(reader, "cpu", read_threads))
+            self._reader = self._open(reader, "cpu", read_threads)
+            self._check_shapes(self._reader, gives_logits=False)
+        self._sequences: dict[Hashable, _Sequence] = {}
+        self.turn_to(None)
 
     @classmethod
     def open(cls, folder: Path, provider: str = "auto", threads: int = 0, read_threads: int = 0) -> DecoderSession:
@@ -115,59 +116,62 @@ class DecoderSession:
             name = self.manifest.name
             raise ModelError(f"model {name}: its graph is of another shape than its manifest says: export it again")
 
-    def _lane(self, count: int) -> _Lane:
-        """What `count` rows are stepped with; made on first use."""
-        if count not in self._lanes:
-            # On the processor an OrtValue is a view of the array, on a card a copy.
-            caches = [ort.OrtValue.ortvalue_from_numpy(cache[:count], self.provider) for cache in self._caches]
-            self._lanes[count] = _Lane(
-                self._session, self.spec, self._kind, dict(zip(self._names, caches, strict=True))
-            )
-        return self._lanes[count]
+    def turn_to(self, owner: Hashable) -> None:
+        """From here on, the sequence of `owner`: as it was left, or empty if it is new or was given up meanwhile."""
+        found = self._sequences.pop(owner, None)
+        if found is None and (None in self._sequences or len(self._sequences) >= MAX_SEQUENCES):
+            # The nameless one of the beginning, else the oldest.
+            found = self._sequences.pop(None if None in self._sequences else next(iter(self._sequences)))
+            found.forget(0)
+        if found is None:
+            found = _Sequence(self._session, self._reader, self.spec, self._kind, self.provider, self.width)
+        self._sequences[owner] = self._now = found
 
-    def _reading_lane(self, session: ort.InferenceSession) -> _Lane:
-        self._check_shapes(session, gives_logits=False)
-        return _Lane(session, self.spec, None, self._one.caches)
+    @property
+    def ids(self) -> list[int]:
+        """The tokens in the cache."""
+        return self._now.ids
 
     @property
     def length(self) -> int:
         """Tokens in the cache."""
-        return len(self.ids)
+        return len(self._now.ids)
 
     def rewind(self, length: int) -> None:
         """Forget all but the first `length` tokens."""
-        if not 0 <= length <= len(self.ids):
-            raise ValueError(f"cannot rewind to {length}: {len(self.ids)} tokens are held")
-        del self.ids[length:]
-        del self._rows[length:]
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot rewind to {length}: {self.length} tokens are held")
+        self._now.forget(length)
 
     def step(self, token: int) -> Logits:
         """Append one token; logits (vocab,) of what follows, valid until the next call."""
-        self._check_room(len(self.ids) + 1)
-        row = next_row(self.spec, self._rows[-1] if self._rows else None, token)
-        logits = self._one.step([row], [len(self.ids) + 1])
-        self.ids.append(token)
-        self._rows.append(row)
+        now = self._now
+        self._check_room(self.length + 1)
+        row = next_row(self.spec, now.rows[-1] if now.rows else None, token)
+        logits = now.lane(1).step([row], [self.length + 1])
+        now.ids.append(token)
+        now.rows.append(row)
         found: Logits = logits[0]
         return found
 
     def append(self, ids: Sequence[int]) -> Logits:
         """Append any number of tokens in one run; logits (len(ids), vocab)."""
-        return self._append(self._one, ids)
+        return self._append(self._now.lane(1), ids)
 
     def read(self, ids: Sequence[int]) -> None:
         """Append any number of tokens in one run, of which no logits are wanted."""
-        self._append(self._reader or self._one, ids)
+        self._append(self._now.reader, ids)
 
     def _append(self, lane: _Lane, ids: Sequence[int]) -> Logits:
-        self._check_room(len(self.ids) + len(ids))
-        rows: list[Row] = self._rows[-1:]
+        now = self._now
+        self._check_room(self.length + len(ids))
+        rows: list[Row] = now.rows[-1:]
         for token in ids:
             rows.append(next_row(self.spec, rows[-1] if rows else None, token))
         rows = rows[-len(ids) :]
-        logits = lane.read(rows, len(self.ids) + len(ids))
-        self.ids += ids
-        self._rows += rows
+        logits = lane.read(rows, self.length + len(ids))
+        now.ids += ids
+        now.rows += rows
         return logits
 
     def fork(self) -> Branches:
@@ -198,7 +202,7 @@ class Branches:
     """
 
     def __init__(self, session: DecoderSession) -> None:
-        self._session = session
+        self._session, self._sequence = session, session._now
         self._start = self._shared = session.length
         self._lengths: list[int] = []
         self._last: list[Row | None] = []
@@ -211,10 +215,10 @@ class Branches:
         start = self._start - back
         self._shared = min(self._shared, start)
         if row:
-            for cache in session._caches:
+            for cache in self._sequence.caches:
                 cache[row, :, :start] = cache[0, :, :start]
         self._lengths.append(start)
-        self._last.append(session._rows[start - 1] if start else None)
+        self._last.append(self._sequence.rows[start - 1] if start else None)
 
     def leave(self, row: int) -> None:
         """Drop a row; the last one takes its place."""
@@ -222,7 +226,7 @@ class Branches:
         end = len(self._lengths)
         if row == end:
             return
-        for cache in self._session._caches:
+        for cache in self._sequence.caches:
             cache[row, :, self._shared : length] = cache[end, :, self._shared : length]
         self._lengths[row], self._last[row] = length, last
 
@@ -234,12 +238,44 @@ class Branches:
         session = self._session
         session._check_room(max(self._lengths) + 1)
         rows = [next_row(session.spec, last, token) for last, token in zip(self._last, tokens, strict=True)]
-        logits = session._lane(len(rows)).step(rows, [length + 1 for length in self._lengths])
+        logits = self._sequence.lane(len(rows)).step(rows, [length + 1 for length in self._lengths])
         for row, said in enumerate(rows):
             if row not in staying:
                 self._lengths[row] += 1
                 self._last[row] = said
         return logits
+
+
+class _Sequence:
+    """The cache of one owner, and the bindings to it by number of rows, made on first use. Threads: one."""
+
+    def __init__(
+        self, session: ort.InferenceSession, reader: ort.InferenceSession | None, spec: ModelSpec, kind: Any,
+        provider: str, width: int,
+    ) -> None:  # fmt: skip
+        self._session, self._spec, self._kind, self._provider = session, spec, kind, provider
+        shape = (width, spec.kv_heads, spec.context, spec.head_dim)
+        self._names = [f"{what}_{i}" for i in range(spec.layers) for what in ("key", "value")]
+        self.caches = [np.zeros(shape, kind) for _ in self._names]
+        self._lanes: dict[int, _Lane] = {}
+        self.ids: list[int] = []
+        self.rows: list[Row] = []
+        one = self.lane(1)
+        self.reader = one if reader is None else _Lane(reader, spec, None, one.caches)
+
+    def lane(self, count: int) -> _Lane:
+        """What `count` rows are stepped with."""
+        if count not in self._lanes:
+            # On the processor an OrtValue is a view of the array, on a card a copy.
+            values = [ort.OrtValue.ortvalue_from_numpy(cache[:count], self._provider) for cache in self.caches]
+            held = dict(zip(self._names, values, strict=True))
+            self._lanes[count] = _Lane(self._session, self._spec, self._kind, held)
+        return self._lanes[count]
+
+    def forget(self, length: int) -> None:
+        """All but the first `length` tokens."""
+        del self.ids[length:]
+        del self.rows[length:]
 
 
 class _Lane:

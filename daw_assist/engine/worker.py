@@ -85,6 +85,10 @@ class LoadedModel:
     def ids(self) -> list[int]:
         return self._session.ids
 
+    def turn_to(self, owner: bytes) -> None:
+        """The cache of that client, as it left it, if it is still held."""
+        self._session.turn_to(owner)
+
     def rewind(self, length: int) -> None:
         self._session.rewind(length)
 
@@ -202,6 +206,8 @@ class Worker:
     def _answer(self, request: Draft | Fill | Warm | Harmonize) -> None:
         self._current = request
         try:
+            if not isinstance(request, Harmonize):
+                self._model.turn_to(request.client)
             if isinstance(request, Warm):
                 prompt = encode_prompt(request.bars, request.settings, self._model.context_tokens, request.first_bar)
                 reused = prefill(self._model, prompt.ids, self._is_stale)

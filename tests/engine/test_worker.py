@@ -158,6 +158,18 @@ def test_a_warm_context_is_not_read_again_and_the_same_seed_gives_the_same_notes
     assert made[0].candidates == made[1].candidates
 
 
+def test_composers_in_turn_each_find_their_own_context_warm(engine: Engine) -> None:
+    other = tuple(reversed(BARS))
+    reused = []
+    for ticket in range(1, 7):
+        mine = ticket % 2 == 1
+        engine.line.send(Warm(ticket, b"me" if mine else b"you", ticket, BARS if mine else other, SHORT, 0))
+        answer = engine.answer()
+        assert isinstance(answer, Warmed)
+        reused.append(answer.reused / answer.tokens)
+    assert reused == [0, 0, 1, 1, 1, 1]
+
+
 def test_settings_that_cannot_be_meant_are_answered_and_it_goes_on(engine: Engine) -> None:
     for ticket, settings in enumerate([Settings(key="H"), Settings(style="polka-metal")], 1):
         engine.line.send(draft(ticket, ticket, settings))

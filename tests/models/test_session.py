@@ -13,7 +13,7 @@ import pytest
 from models_onnx import manifest as models
 from models_onnx.manifest import Manifest, ModelError
 from models_onnx.outside import outside
-from models_onnx.session import ContextFull, DecoderSession, available_providers
+from models_onnx.session import MAX_SEQUENCES, ContextFull, DecoderSession, available_providers
 from tests.models.conftest import Open
 
 IDS = np.random.default_rng(3).integers(0, 590, 200).tolist()
@@ -323,3 +323,46 @@ def test_a_missing_graph_and_a_missing_model_say_what_there_is(folder: Path) -> 
         opened(folder)
     with pytest.raises(ModelError, match=r"no model 'nope': installed are .*tiny-fp32"):
         models.find("nope")
+
+
+def test_each_owner_finds_its_sequence_as_it_left_it(open_model: Open) -> None:
+    session, alone = open_model("tiny-int8"), open_model("tiny-int8")
+    for owner, ids in (("a", IDS[:50]), ("b", IDS[50:90])):
+        session.turn_to(owner)
+        assert session.ids == []
+        session.read(ids)
+    session.turn_to("a")
+    assert session.ids == IDS[:50]
+    rows = session.fork()
+    rows.enter()
+    rows.enter()
+    rows.step([5, 6])
+    session.turn_to("b")
+    session.turn_to("a")
+    alone.read(IDS[:50])
+    np.testing.assert_array_equal(session.step(9), alone.step(9))
+
+
+def test_who_was_longest_away_is_given_up(open_model: Open) -> None:
+    session = open_model("tiny-fp32")
+    for owner in range(MAX_SEQUENCES):
+        session.turn_to(owner)
+        session.append([1, 2, owner + 3])
+    session.turn_to(0)
+    session.turn_to("new")
+    assert session.ids == []
+    session.turn_to(0)
+    assert session.ids == [1, 2, 3]
+    session.turn_to(1)
+    assert session.ids == []
+    fresh = open_model("tiny-fp32")
+    np.testing.assert_array_equal(session.append(IDS), fresh.append(IDS))
+
+
+def test_what_was_warmed_up_before_anyone_came_goes_to_the_first(open_model: Open) -> None:
+    session = open_model("tiny-fp32")
+    session.append([1, 2])
+    session.turn_to("first")
+    assert session.ids == []
+    session.turn_to(None)
+    assert session.ids == []
