@@ -14,7 +14,6 @@ import os
 import statistics
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +53,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _WARM_STEPS = 24
 _WAIT_S = 1.0
+_CLIENTS = 256
+"""Of whom it is remembered what they asked last."""
 
 
 class LoadedModel:
@@ -160,7 +161,9 @@ class Worker:
 
     def __init__(self, line: WorkerLink, model: LoadedModel, chords: Chords) -> None:
         self._line, self._model, self._chords = line, model, chords
-        self._waiting: deque[Draft | Fill | Warm | Harmonize] = deque()
+        self._waiting: list[Draft | Fill | Warm | Harmonize] = []
+        self._turns: dict[bytes, int] = {}
+        self._turn = 0
         self._newest: dict[Asker, int] = {}
         self._current: Draft | Fill | Warm | Harmonize | None = None
         self._stopping = False
@@ -170,7 +173,18 @@ class Worker:
         while not self._stopping:
             self._read_all(0.0 if self._waiting else _WAIT_S)
             if self._waiting and not self._stopping:
-                self._answer(self._waiting.popleft())
+                self._answer(self._take())
+
+    def _take(self) -> Draft | Fill | Warm | Harmonize:
+        """The oldest request of the client who was answered longest ago: one who asks a lot keeps no other waiting."""
+        chosen = min(self._waiting, key=lambda message: self._turns.get(message.client, 0))
+        self._waiting.remove(chosen)
+        self._turn += 1
+        self._turns.pop(chosen.client, None)
+        self._turns[chosen.client] = self._turn
+        if len(self._turns) > _CLIENTS:
+            self._turns.pop(next(iter(self._turns)))
+        return chosen
 
     def _read_all(self, wait_s: float = 0.0) -> None:
         while (message := self._line.receive(wait_s)) is not None:
@@ -193,7 +207,7 @@ class Worker:
         for message in stale:
             self._waiting.remove(message)
             self._line.send(Failed(message.ticket, "stale", f"epoch {message.epoch} was overtaken by {epoch}"))
-        if len(self._newest) > 256:
+        if len(self._newest) > _CLIENTS:
             self._newest.pop(next(iter(self._newest)))
 
     def _is_stale(self) -> bool:

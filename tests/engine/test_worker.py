@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 import zmq
 
-from daw_assist.engine.link import PARENT_VARIABLE, EngineLine
+from daw_assist.engine.link import PARENT_VARIABLE, EngineLine, WorkerLink
 from daw_assist.engine.messages import (
     Cancel,
     Draft,
@@ -26,6 +27,7 @@ from daw_assist.engine.messages import (
     Warm,
     Warmed,
 )
+from daw_assist.engine.worker import Chords, LoadedModel, Worker
 from daw_assist.examples import greensleeves
 from daw_assist.suggest.suggestion import Settings
 
@@ -168,6 +170,32 @@ def test_composers_in_turn_each_find_their_own_context_warm(engine: Engine) -> N
         assert isinstance(answer, Warmed)
         reused.append(answer.reused / answer.tokens)
     assert reused == [0, 0, 1, 1, 1, 1]
+
+
+class Scripted:
+    """A line on which everything has come already, and then Shutdown."""
+
+    def __init__(self, *messages: Draft) -> None:
+        self._messages: list[Draft | Shutdown | None] = [*messages, None]
+        self.answered: list[int] = []
+        self._wanted = len(messages)
+
+    def receive(self, wait_s: float = 0.0) -> Draft | Shutdown | None:
+        if self._messages:
+            return self._messages.pop(0)
+        return Shutdown() if len(self.answered) == self._wanted else None
+
+    def send(self, message: FromEngine) -> None:
+        if isinstance(message, Drafted):
+            self.answered.append(message.ticket)
+
+
+def test_one_who_asks_a_lot_keeps_no_other_waiting() -> None:
+    greedy = [draft(ticket, 1, client=b"greedy") for ticket in range(1, 7)]
+    others = [draft(11, 1, client=b"a"), draft(21, 1, client=b"b"), draft(12, 1, client=b"a")]
+    line = Scripted(*greedy, *others)
+    Worker(cast(WorkerLink, line), LoadedModel("tiny-int8"), Chords("chords")).run()
+    assert line.answered == [1, 11, 21, 2, 12, 3, 4, 5, 6]
 
 
 def test_settings_that_cannot_be_meant_are_answered_and_it_goes_on(engine: Engine) -> None:
