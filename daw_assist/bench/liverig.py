@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from daw_assist.bench.heard import Plan
 from daw_assist.bench.jackrig import JackRig
+from daw_assist.bench.load import FIRST_EPOCH
 from daw_assist.errors import DawAssistError, EngineError
 from daw_assist.server.client import Client, Event, ServerLink
 from daw_assist.server.protocol import NoteEvent, ServerStatus
@@ -103,7 +104,7 @@ class LiveRig:
         return status.pid, status.engine.pid or 0
 
     def plans(self, most: int | None = None) -> list[Plan]:
-        """The candidates that the engine has made so far; with `most`, older ones are forgotten.
+        """The candidates that the engine has made so far, but for the bench's own load; with `most`, older ones are forgotten.
 
         To be called every few seconds, or the server drops what nobody takes.
         """
@@ -112,6 +113,8 @@ class LiveRig:
         for news in self._link.poll():
             if isinstance(news, Event) and news.topic == "note":
                 note: NoteEvent = news.body
+                if note.epoch >= FIRST_EPOCH:
+                    continue
                 self._plans.setdefault((note.request, note.epoch, note.candidate), []).append(note)
         if most is not None:
             for key in list(self._plans)[:-most]:

@@ -30,6 +30,8 @@ BARS = tuple(
     for number in range(8)
 )  # fmt: skip
 ASKED = Settings(bars=4, candidates=1)
+FIRST_EPOCH = 1_000_000
+"""Theirs lie from here on, so that the notes of their drafts can be told from those for `live`."""
 
 
 class LoadRig:
@@ -66,7 +68,7 @@ class LoadRig:
 def ask_on(endpoint: str, ended: threading.Event, answered: list[int]) -> None:
     """One client: the next request as soon as there is an answer, whatever it is."""
     with Client(endpoint) as client:
-        epoch = 0
+        epoch = FIRST_EPOCH
         while not ended.is_set():
             epoch += 1
             try:
