@@ -7,7 +7,7 @@ CORPORA ?= work/corpora
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live doctor test check fix bench livebench soak sequences corpora train evaluate harmony listen index story size clean
+.PHONY: help demo live doctor test check fix bench peers livebench soak sequences corpora train evaluate harmony listen index story size clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -44,8 +44,14 @@ fix: $(VENV)/.dev ## format and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: $(VENV)/.dev ## speed on this machine, one line added to benchmarks/results/engine.jsonl (rivals need the train extra)
-	$(BIN)/daw-assist bench engine --large --out benchmarks/results/engine.jsonl
+bench: $(VENV)/.dev ## speed on this machine (ten minutes): lines in benchmarks/results, the table in the README (rivals need the train extra)
+	for what in 'engine --large' path scale jitter; do \
+	  $(BIN)/daw-assist bench $$what --out benchmarks/results/$${what%% *}.jsonl || exit; done
+	$(BIN)/daw-assist bench report
+
+peers: $(VENV)/.dev ## the same jobs by other programs (half an hour, 4 GB; needs the train extra): a line in benchmarks/results/peers.jsonl
+	$(BIN)/python scripts/bench/peers/run.py --setup --rounds 15 --out benchmarks/results/peers.jsonl
+	$(BIN)/daw-assist bench report
 
 livebench: $(VENV)/.dev ## the live process over JACK, ten minutes a mode (an hour): a line in benchmarks/results/live.jsonl, benchmarks/live.md
 	$(BIN)/daw-assist bench live --minutes 10 --bpm 120 --load 1 --out benchmarks/results/live.jsonl --markdown benchmarks/live.md
