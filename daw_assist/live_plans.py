@@ -277,7 +277,7 @@ class LivePlans:
         elif self._warmed != line.index and share > WARM_AT and context and not self.policy.held:
             self._warmed = line.index
             self.counters["warmed"] += 1
-            self._asks.put(WarmAsk(self.policy.epoch, line.index + 1, self.turns.read(context), self.asked()))
+            self._asks.put(WarmAsk(self.policy.epoch, line.index, self.turns.read(context), self.asked()))
 
     def next_seed(self) -> None:
         """Each draft is drawn anew, unless the seed is locked."""

@@ -24,6 +24,9 @@ ROOM_STEP = 0.1
 """Steps between the two, so that a bar more or less seldom moves where the context begins."""
 FORGET_BARS = 8
 """Old bars leave the context eight at a time: were it one at a time, every bar line would read the whole context anew."""
+WINDOW_BARS = 40
+"""Whoever gives the last so many bars of a longer piece (`context.Listener` does) is one who forgets the oldest at each bar
+line: of these, too, eight are left out at a time, and 33 to 40 are read."""
 
 MAX_AFTER = 4
 """Bars after those to be filled that are said to the model: as many as in training."""
@@ -54,7 +57,7 @@ def encode_prompt(
     header = _header(bars, settings)
     kept = room_for(bars[-NEAR_BARS:], settings.bars, context_tokens, begun)
     start = _first_that_fits(bars, context_tokens - kept - len(header))
-    if start:
+    if start or first_bar > len(bars) >= WINDOW_BARS:
         start = min(start + -(first_bar - len(bars) + start) % FORGET_BARS, max(start, len(bars) - 1))
     metre = bars[-1].metre if bars else Metre()
     return Prompt((*header, *encode_bars(bars[start:])), len(bars) - start, metre)

@@ -38,7 +38,7 @@ Array = np.ndarray[Any, Any]
 MAX_ROWS = {"fp32": 4, "fp16": 4, "int8": 4}
 """Rows of the cache by precision; memory that no fork has used is not touched. With 3 rows a step takes 0.6 to 0.7 times
 three steps of one row in fp32, 0.8 to 0.9 times in int8, where a fourth gains nothing at long contexts."""
-MAX_SEQUENCES = 8
+MAX_SEQUENCES = 32
 """Owners whose sequences are held: 16 MB each at most for the small model, of which 4 are in use if nothing was forked."""
 
 

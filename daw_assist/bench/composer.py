@@ -23,7 +23,7 @@ from daw_assist.server.client import Answer, ServerLink
 from daw_assist.suggest.policy import DRAFT_AT
 from daw_assist.suggest.suggestion import Settings, Suggestion
 
-CONTEXT_BARS = 32
+CONTEXT_BARS = 40
 """As many as `live` remembers."""
 LOOK_S = 0.2
 """A composer looks up at least this often."""
@@ -126,7 +126,12 @@ class Composer(threading.Thread):
             here = self._piece[bar + CONTEXT_BARS]
             heard = tuple(note for note in here.notes if note.onset < DRAFT_AT * here.length)
             bars = (*bars, Bar(here.metre, heard))
-        return {"epoch": epoch, "first_bar": CONTEXT_BARS + bar + 1, "bars": bars, "settings": self._settings}
+        return {
+            "epoch": epoch,
+            "first_bar": CONTEXT_BARS + bar + (not closed),
+            "bars": bars,
+            "settings": self._settings,
+        }
 
     def _warm(self, link: ServerLink, bar: int) -> None:
         ticket = link.ask("warm", **self._fields(bar, bar, closed=True))

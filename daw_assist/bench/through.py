@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from daw_assist.bench import figures
-from daw_assist.bench.composer import CONTEXT_BARS, piece
+from daw_assist.bench.composer import piece
 from daw_assist.bench.jackrig import JackRig, JackUnavailableError
 from daw_assist.bench.liverig import LiveRig, RealServer
 from daw_assist.engine.messages import Draft, Drafted, Failed
@@ -29,6 +29,7 @@ from daw_assist.suggest.harmony import HarmonySettings
 from daw_assist.suggest.suggestion import Settings
 
 PATIENCE_S = 60.0
+CONTEXT_BARS = 32
 _JACK_MEMORY = "/dev/shm/jack"  # noqa: S108 - where the server has it
 LOOK_S = 0.02
 DRAFT, THREE, QUICK = Settings(bars=4, candidates=1), Settings(bars=4, candidates=3), Settings(bars=1, candidates=1)

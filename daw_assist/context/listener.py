@@ -60,7 +60,7 @@ class Listener:
     def __init__(
         self,
         part_of_channel: Mapping[int, Part] | Callable[[int], Part],
-        history_bars: int = 32,
+        history_bars: int = 40,
         grid: BarGrid | None = None,
     ) -> None:
         self._part_of = part_of_channel

@@ -176,8 +176,10 @@ class Worker:
                 self._answer(self._take())
 
     def _take(self) -> Draft | Fill | Warm | Harmonize:
-        """The oldest request of the client who was answered longest ago: one who asks a lot keeps no other waiting."""
-        chosen = min(self._waiting, key=lambda message: self._turns.get(message.client, 0))
+        """The oldest of the client who was answered longest ago, so that one who asks a lot keeps no other waiting; what is
+        only read ahead comes after all that somebody waits for.
+        """
+        chosen = min(self._waiting, key=lambda m: (isinstance(m, Warm), self._turns.get(m.client, 0)))
         self._waiting.remove(chosen)
         self._turn += 1
         self._turns.pop(chosen.client, None)

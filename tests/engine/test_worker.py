@@ -175,18 +175,18 @@ def test_composers_in_turn_each_find_their_own_context_warm(engine: Engine) -> N
 class Scripted:
     """A line on which everything has come already, and then Shutdown."""
 
-    def __init__(self, *messages: Draft) -> None:
-        self._messages: list[Draft | Shutdown | None] = [*messages, None]
+    def __init__(self, *messages: Draft | Warm) -> None:
+        self._messages: list[Draft | Warm | None] = [*messages, None]
         self.answered: list[int] = []
         self._wanted = len(messages)
 
-    def receive(self, wait_s: float = 0.0) -> Draft | Shutdown | None:
+    def receive(self, wait_s: float = 0.0) -> Draft | Warm | Shutdown | None:
         if self._messages:
             return self._messages.pop(0)
         return Shutdown() if len(self.answered) == self._wanted else None
 
     def send(self, message: FromEngine) -> None:
-        if isinstance(message, Drafted):
+        if isinstance(message, Drafted | Warmed):
             self.answered.append(message.ticket)
 
 
@@ -196,6 +196,12 @@ def test_one_who_asks_a_lot_keeps_no_other_waiting() -> None:
     line = Scripted(*greedy, *others)
     Worker(cast(WorkerLink, line), LoadedModel("tiny-int8"), Chords("chords")).run()
     assert line.answered == [1, 11, 21, 2, 12, 3, 4, 5, 6]
+
+
+def test_what_is_read_ahead_comes_after_what_somebody_waits_for() -> None:
+    line = Scripted(Warm(1, b"a", 1, BARS, SHORT, 0), draft(2, 1, client=b"b"), draft(3, 1, client=b"b"))
+    Worker(cast(WorkerLink, line), LoadedModel("tiny-int8"), Chords("chords")).run()
+    assert line.answered == [2, 3, 1]
 
 
 def test_settings_that_cannot_be_meant_are_answered_and_it_goes_on(engine: Engine) -> None:

@@ -127,7 +127,7 @@ def test_each_owner_finds_the_sequence_as_it_was_left(session: DeviceSession) ->
     for sides in (session, ordinary):
         sides.append(IDS[:5])
     begun = 0
-    for owner in rng.integers(0, MAX_SEQUENCES + 2, 80).tolist():
+    for owner in rng.integers(0, MAX_SEQUENCES + 2, 8 * MAX_SEQUENCES).tolist():
         for sides in (session, ordinary):
             sides.turn_to(owner)
         assert session.ids == ordinary.ids

@@ -319,7 +319,8 @@ def test_another_metre_holds_from_the_next_bar_line() -> None:
 def test_the_closed_bars_go_to_the_engine_at_the_beginning_of_each_bar() -> None:
     evening = listened()
     assert [len(ask.bars) for ask in evening.warmed] == list(range(1, 8))
-    assert [ask.first_bar for ask in evening.warmed] == list(range(2, 9))
+    assert [ask.first_bar for ask in evening.warmed] == list(range(1, 8))
+    assert all(ask.first_bar == len(ask.bars) for ask in (*evening.warmed, *evening.asked))
 
 
 # Sleep

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
 from daw_assist.music.time import Ticks
 from daw_assist.pipeline import fill, opened, suggest
-from daw_assist.prompt import FORGET_BARS, MOST_ROOM_SHARE, ROOM_SHARE, encode_fill, encode_prompt
+from daw_assist.prompt import FORGET_BARS, MOST_ROOM_SHARE, ROOM_SHARE, WINDOW_BARS, encode_fill, encode_prompt
 from daw_assist.suggest.rank import ranked
 from daw_assist.suggest.suggestion import Settings, Suggestion
 from daw_assist.tokens.attributes import levels
@@ -255,6 +256,29 @@ def test_the_prompt_is_the_last_bars_and_leaves_room(count: int) -> None:
     assert len(decode_bars(prompt.ids)) == prompt.bars
     if prompt.bars < count:
         assert (count - prompt.bars) % FORGET_BARS == 0
+
+
+def test_a_window_over_a_long_piece_is_read_anew_once_in_eight_bars() -> None:
+    sparse = tuple(Bar(bar.metre, bar.notes[:2]) for bar in TUNE * 8)
+    told = [encode_prompt(sparse[end - WINDOW_BARS : end], Settings(), 1024, end) for end in range(50, 110)]
+    assert {prompt.bars for prompt in told} == set(range(WINDOW_BARS - FORGET_BARS + 1, WINDOW_BARS + 1))
+    follows = [later.ids[: len(earlier.ids)] == earlier.ids for earlier, later in pairwise(told)]
+    assert follows.count(False) == len(follows) // FORGET_BARS
+
+
+def test_a_few_bars_of_a_long_piece_are_all_read() -> None:
+    assert encode_prompt(TUNE[:9], Settings(), 1024, 103).bars == 9
+
+
+def test_what_was_warmed_is_a_beginning_of_what_the_draft_reads() -> None:
+    for end in range(2, 140):
+        closed = (DENSE * 40)[max(0, end - WINDOW_BARS) : end]
+        warm = encode_prompt(closed, Settings(), 1024, end)
+        draft = encode_prompt((*closed, TUNE[0]), Settings(), 1024, end + 1)
+        if draft.bars == warm.bars + 1:
+            assert draft.ids[: len(warm.ids)] == warm.ids
+        else:
+            assert (end + 1 - draft.bars) % FORGET_BARS == 0, "only where eight bars are left out is it read anew"
 
 
 def test_empty_bars_without_end_are_cut_too_and_quickly() -> None:
