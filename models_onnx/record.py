@@ -117,7 +117,7 @@ def last_line(path: Path, benchmark: str) -> dict[str, Any] | None:
             told = json.loads(line) if line.strip() else {}
         except ValueError:
             raise ValueError(f"{path} is no log of ours: line {number} is not JSON") from None
-        if isinstance(told, dict) and told.get("benchmark") == benchmark:
+        if isinstance(told, dict) and benchmark in (told.get("benchmark"), told.get("bench")):
             found = told
     return found
 

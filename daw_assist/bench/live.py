@@ -20,7 +20,6 @@ least 99.9 % of the answers on their bar line; and at most 1 ms added at the 99t
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -33,12 +32,13 @@ from daw_assist.bench import figures
 from daw_assist.bench.case import Setup, perform
 from daw_assist.bench.echo import EchoRig
 from daw_assist.bench.jackrig import JackRig, can_run_real_time
+from daw_assist.bench.log import add_log_options, earlier_line, finish
 from daw_assist.bench.markdown import write
 from daw_assist.bench.modes import MODES
 from daw_assist.bench.soak import soak
 from daw_assist.errors import DawAssistError, UsageError
 from models_onnx import manifest as models
-from models_onnx.record import append, provenance
+from models_onnx.record import provenance
 
 TEMPI = (60.0, 120.0, 180.0)
 SLOWEST, FASTEST = 20.0, 400.0
@@ -60,16 +60,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--model", default=models.DEFAULT_MODEL, help="name (see `daw-assist models`) or folder")
     parser.add_argument("--provider", choices=("auto", "cuda", "cpu"), default="cpu")
-    parser.add_argument("--threads", type=int, default=0, help="cores for the model (0: one)")
+    parser.add_argument("--threads", type=int, default=0, help="cores for the model (0: as many as are best here)")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="as for `daw-assist live`")
-    parser.add_argument("--json", action="store_true", help="the whole result on stdout")
-    parser.add_argument("--out", type=Path, help="append the line to this .jsonl file")
+    add_log_options(parser)
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write it as a page")
 
 
 def run(args: argparse.Namespace) -> int:
     """0 if every case met its verdict, else 1; `UsageError` for options out of range, `PortError` without JACK."""
     _check(args)
+    earlier = earlier_line(args, "live-soak" if args.soak else "live")
     began, load = time.monotonic(), os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     cores = ("--threads", str(args.threads))
     engine = ("--model", args.model, "--provider", args.provider, *cores)
@@ -92,12 +92,9 @@ def run(args: argparse.Namespace) -> int:
         "load_before": load, "load_clients": args.load, "seconds": round(time.monotonic() - began, 1), **told,
         "verdict": all(case["verdict"]["met"] for case in told["cases"]) and told.get("leak_free") is not False,
     }  # fmt: skip
-    if args.out is not None:
-        append(args.out, line)
     if args.markdown is not None:
         write(args.markdown, line)
-    if args.json:
-        print(json.dumps(line))
+    finish(line, args, earlier)
     return 0 if line["verdict"] else 1
 
 

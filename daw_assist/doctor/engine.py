@@ -168,10 +168,7 @@ def check_provider(
 def _cuda_advice(missing: str | None) -> str:
     if missing and ("libcuda." in missing or "nvcuda" in missing):
         return "install NVIDIA's driver, or take --provider cpu, which is fast enough"
-    return (
-        "pip install 'daw-assist[cuda]'; the libraries must be found by the loader (on Linux: their folders in "
-        "LD_LIBRARY_PATH); or take --provider cpu, which is fast enough"
-    )
+    return "pip install 'daw-assist[cuda]', whose libraries are found by themselves; or take --provider cpu, which is fast enough"
 
 
 def _provider_of(asked: Asked) -> str:
