@@ -20,7 +20,7 @@ from daw_assist.context.heard import EARLY_TICKS
 from daw_assist.context.listener import Listener
 from daw_assist.engine.echo import Echo
 from daw_assist.engine.generate import PREFILL_CHUNK, prefill
-from daw_assist.engine.sampling import sample
+from daw_assist.engine.sampling import draw
 from daw_assist.engine.worker import LoadedModel
 from daw_assist.incoming import Incoming
 from daw_assist.midi.echo import EchoDetector
@@ -143,9 +143,9 @@ def write(times: Times, model: LoadedModel, ids: Sequence[int], seed: int, count
     closed = 0
     while True:
         uniform, begins = float(rng.random()), clock()
-        allowed = grammar.allowed()
+        allowed = grammar.allowed_ids()
         masked = clock()
-        token, _ = sample(logits, allowed, settings.temperature, settings.top_p, uniform, echo)
+        token, _ = draw(logits, allowed, settings.temperature, settings.top_p, uniform, echo)
         sampled = clock()
         if token == BAR:
             grammar.open_bar(Metre())

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from daw_assist.engine.echo import Echo
-from daw_assist.engine.sampling import sample
+from daw_assist.engine.sampling import draw
 from daw_assist.music.bars import Bar
 from daw_assist.music.metre import Metre
 from daw_assist.music.notes import Note
@@ -249,8 +249,8 @@ class _Writer:
     def _sampled(self, logits: Logits) -> int:
         """BAR: the bar ends."""
         plan = self._plan
-        token, nats = sample(
-            logits, self._grammar.allowed(), plan.temperature, plan.top_p, float(self._rng.random()), self._echo
+        token, nats = draw(
+            logits, self._grammar.allowed_ids(), plan.temperature, plan.top_p, float(self._rng.random()), self._echo
         )
         self._nats += nats
         return token

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
 
 from daw_assist.errors import UsageError
 from daw_assist.music.bars import Bar
@@ -80,6 +81,11 @@ def encode_bar_opening(metre: Metre | None, said: Attributes = NOTHING_SAID) -> 
 
 def encode_events(bar: Bar, dynamics: bool = False) -> list[int]:
     """The notes of a bar; drums outside General MIDI's 27..90 are left out."""
+    return list(_events(bar, dynamics))
+
+
+@lru_cache(512)  # Prompt after prompt holds the same bars, and each counts them before it says them.
+def _events(bar: Bar, dynamics: bool) -> tuple[int, ...]:
     ids: list[int] = []
     onset = part = level = duration = -1
     for note in sorted(bar.notes, key=lambda n: (n.onset, n.part, -n.pitch)):
@@ -103,7 +109,7 @@ def encode_events(bar: Bar, dynamics: bool = False) -> list[int]:
             duration = length
             ids.append(length)
         ids.append(_PITCH + note.pitch)
-    return ids
+    return tuple(ids)
 
 
 def encode_bars(

@@ -8,6 +8,7 @@ next one, so all of them are said, each in its place and with its own duration. 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from daw_assist.tokens.vocab import (
 )  # fmt: skip
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
+Ids = np.ndarray[Any, np.dtype[np.intp]]
 
 
 def _block(kind: Kind) -> slice:
@@ -40,6 +42,8 @@ _BAR, _FIRST_POS, _FIRST_PART, _FIRST_VEL, _FIRST_PITCH, _FIRST_DRUM_ID = (
 )
 _NEW_EVENT = (Kind.POS, Kind.PART, Kind.PITCH, Kind.DRUM)
 _NOTES = (Kind.PITCH, Kind.DRUM)
+_MOST_STATES = 1024
+"""Of the same locks. A piece comes to some hundred; each takes 1.5 kB."""
 
 
 class _Due(NamedTuple):
@@ -74,6 +78,7 @@ class Grammar:
         self._parts = np.array(self._may)
         self._anyone = any(self._may)
         self._mask = np.zeros(VOCAB_SIZE, np.bool_)
+        self._known = _known_states(tuple(self._pitches[:12].tolist()), tuple(self._may), dynamics)
         self.open_bar(Metre())
 
     def open_bar(self, metre: Metre, fixed: Sequence[Note] = ()) -> None:
@@ -125,6 +130,22 @@ class Grammar:
         if self._part >= 0 and last is not Kind.BAR and (here is None or self._part <= here.part):
             self._allow_note(mask, here if here is not None and here.part == self._part else None)
         return mask
+
+    def allowed_ids(self) -> Ids:
+        """The same as ids, rising; read-only. Where nothing fixed is to come the state alone settles them."""
+        if self._due is not None:
+            return self.allowed().nonzero()[0]
+        state = (
+            self._last, self._onset, self._part, self._limit, self._lowest_part, self._duration >= 0, self._level >= 0,
+            self.metre.bar_ticks,
+        )  # fmt: skip
+        ids = self._known.get(state)
+        if ids is None:
+            if len(self._known) >= _MOST_STATES:
+                self._known.clear()
+            ids = self._known[state] = self.allowed().nonzero()[0]
+            ids.setflags(write=False)
+        return ids
 
     def _allow_positions(self, mask: Mask) -> None:
         """Later ones, up to that of the next fixed note."""
@@ -178,6 +199,12 @@ class Grammar:
             mask[_FIRST_PITCH + floor : _FIRST_PITCH + limit] = self._pitches[floor:limit]
         if due is not None and level_fits and self._duration == due.duration:
             mask[_FIRST_PITCH + due.value] = True
+
+
+@lru_cache(8)
+def _known_states(scale: tuple[bool, ...], may: tuple[bool, ...], dynamics: bool) -> dict[tuple[int, ...], Ids]:
+    """Ids by state, for all grammars of the same locks: each candidate has one of its own, and comes to what others came to."""
+    return {}
 
 
 def _in_order(fixed: Iterable[Note], metre: Metre) -> list[_Due]:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daw_assist.engine.echo import Echo
-from daw_assist.engine.sampling import sample
-from daw_assist.tokens.vocab import VOCAB_SIZE
+from daw_assist.engine.sampling import FLOOR, draw, probabilities, sample
+from daw_assist.tokens.vocab import FIRST, VOCAB_SIZE, Kind
 
 SIZE = 12
 logits_of = st.lists(st.floats(-30, 30), min_size=SIZE, max_size=SIZE).map(np.array)
@@ -75,3 +75,48 @@ def test_what_model_and_echo_give_nothing_to_is_drawn_from_without_a_division_by
         token, nats = sample(logits, allowed, temperature, 0.9, 0.5, Echo(trust, [1, 2, 3] * 4, similarity))
         assert 5 <= token < 9
         assert math.isfinite(nats)
+
+
+def in_whole_arrays(
+    logits: np.ndarray, allowed: np.ndarray, temperature: float, top_p: float, uniform: float, echo: Echo | None
+) -> tuple[int, float, float]:
+    """What `sample` says, by numpy alone; and how near a boundary the nucleus and `uniform` came."""
+    ids = allowed.nonzero()[0]
+    p = np.maximum(probabilities(logits, ids, echo), FLOOR)
+    whole = float(np.add.reduce(p))
+    kept = (p >= (1 - top_p) / len(ids) * whole).nonzero()[0]
+    chances, near = p[kept], 1.0
+    if top_p < 1:
+        order = (-chances).argsort(kind="stable")
+        held = chances[order].cumsum()
+        kept = kept[order[: int(held.searchsorted(top_p * whole)) + 1]]
+        chances, near = p[kept], float(np.abs(held / whole - top_p).min())
+    if temperature != 1:
+        chances = (chances / np.maximum.reduce(chances)) ** (1 / temperature)
+    sums = chances.cumsum()
+    place = kept[min(int(sums.searchsorted(uniform * sums[-1], side="right")), len(kept) - 1)]
+    return int(ids[place]), -math.log(p[place] / whole), min(near, float(np.abs(sums / sums[-1] - uniform).min()))
+
+
+@pytest.mark.parametrize("echoed", [False, True])
+@pytest.mark.parametrize("spread", [0.0, 0.1, 2.0, 12.0, 400.0])
+def test_the_same_numbers_give_the_token_that_numpy_gives(spread: float, echoed: bool) -> None:
+    rng, differ = np.random.default_rng(int(10 * spread) + echoed), 0
+    for _ in range(400):
+        logits = rng.normal(0, spread, VOCAB_SIZE).astype(rng.choice([np.float16, np.float32]))
+        allowed = rng.random(VOCAB_SIZE) < rng.choice([0.005, 0.3, 1.0])
+        allowed[rng.integers(VOCAB_SIZE)] = True
+        temperature = float(rng.choice([0.1, 0.7, 0.95, 1.0, 2.0]))
+        top_p = float(rng.choice([0.01, 0.3, 0.97, 0.999, 1.0]))
+        uniform = float(rng.choice([0.0, rng.random(), 1 - 1e-9]))
+        past = [*rng.integers(FIRST[Kind.PITCH], FIRST[Kind.PITCH] + 12, 40).tolist(), 1, 2, 3]
+        echo = Echo((0.0, 0.05, 0.2, 0.4, 0.6), past, rng.choice([None, 0.1, 0.9])) if echoed else None
+        token, nats, near = in_whole_arrays(logits, allowed, temperature, top_p, uniform, echo)
+        found = sample(logits, allowed, temperature, top_p, uniform, echo)
+        assert found == draw(logits, allowed.nonzero()[0], temperature, top_p, uniform, echo)
+        if found[0] != token:
+            assert near < 1e-12
+            differ += 1
+        else:
+            assert found[1] == pytest.approx(nats, abs=1e-9)
+    assert differ < 40

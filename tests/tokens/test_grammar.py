@@ -67,7 +67,9 @@ def walk(grammar: Grammar, rng: random.Random, bars: int, metre: Metre, fixed: S
         ids.append(BAR)
         for count in range(800):
             kinds = defaultdict(list)
-            for token in np.flatnonzero(grammar.allowed()).tolist():
+            allowed = grammar.allowed_ids().tolist()
+            assert allowed == np.flatnonzero(grammar.allowed()).tolist()
+            for token in allowed:
                 kinds[KIND_OF[token]].append(token)
             assert kinds, "nothing may follow"
             kind = Kind.BAR if count > 60 and Kind.BAR in kinds else rng.choice(sorted(kinds))
@@ -287,3 +289,19 @@ def test_a_fixed_note_cannot_be_said_with_another_duration() -> None:
         grammar.advance(token)
     pitches = [value_of(token) for token in np.flatnonzero(grammar.allowed()) if KIND_OF[token] is Kind.PITCH]
     assert pitches == list(range(61, 128))
+
+
+@pytest.mark.parametrize("most", [3, 1024])
+def test_what_one_bar_came_to_holds_for_the_next_of_the_same_locks(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daw_assist.tokens.grammar._MOST_STATES", most)
+    rng = random.Random(most)
+    for number in range(160):  # short bars of few notes come to the same states again and again; `walk` compares
+        classes, parts = rng.choice([None, {0}]), rng.choice([{Part.KEYS}, {Part.KEYS, Part.DRUMS}])
+        walk(Grammar(classes, parts, number % 2 == 0), rng, 2, rng.choice([Metre(1, 32), Metre(1, 16)]))
+
+
+def test_what_is_kept_for_all_cannot_be_written_to() -> None:
+    grammar = Grammar()
+    grammar.open_bar(Metre())
+    with pytest.raises(ValueError, match="read-only"):
+        grammar.allowed_ids()[0] = 1

@@ -118,6 +118,14 @@ def test_the_order_in_which_notes_are_given_does_not_matter(bar: Bar, source: ob
     assert encode_events(Bar(bar.metre, tuple(mixed)), True) == encode_events(bar, True)
 
 
+@given(bars(LEVELS))
+def test_what_is_done_to_the_ids_of_a_bar_does_not_come_back_with_the_next(bar: Bar) -> None:
+    first = encode_events(bar)
+    kept = list(first)
+    first.append(BAR)
+    assert encode_events(bar) == kept
+
+
 def test_a_decoder_fed_one_by_one_gives_notes_at_once_and_bars_as_the_next_opens() -> None:
     notes = (Note(Ticks(0), Part.KEYS, 60, Ticks(12), 80), Note(Ticks(12), Part.DRUMS, 36, DRUM_TICKS, 80))
     decoder = BarDecoder()
