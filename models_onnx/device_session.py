@@ -38,7 +38,7 @@ from models_onnx.manifest import Manifest, ModelError, graph_bytes
 from models_onnx.manifest import read as read_manifest
 from models_onnx.providers import CUDA, insist_on_cuda, options, providers
 from models_onnx.rows import Row, next_row
-from models_onnx.session import MAX_SEQUENCES, ContextFull, _check_bytes
+from models_onnx.session import MAX_SEQUENCES, ContextFull, check_bytes
 
 Array = np.ndarray[Any, Any]
 Logits = np.ndarray[Any, Any]
@@ -80,7 +80,7 @@ class DeviceSession:
         self, manifest: Manifest, graph: bytes, device: str = "cuda", *, width: int = 4, capture: bool = True,
         sampling: bool = False, buckets: Sequence[int] | None = None, threads: int = 0,
     ) -> None:  # fmt: skip
-        _check_bytes(manifest.name, graph, manifest.sha256)
+        check_bytes(manifest.name, manifest.file, graph, manifest.sha256)
         if device not in DEVICES:
             raise ValueError(f"device {device!r} is not one of {', '.join(DEVICES)}")
         if device == "cuda" and manifest.precision != "fp16":

@@ -3,8 +3,8 @@
 The cache's buffers are bound once as input and output, so a step moves no memory but the new keys and values. One token
 a run: a loop in the graph would copy the cache at every step.
 
-The buffers hold `width` rows. Row 0 is the sequence. `fork` lets several rows go on from it: the used part of row 0
-is copied, then all of them take a token in each run, each at its own length. The first n rows of a buffer are themselves
+`fork` lets several rows go on from a sequence: its used part is copied into each of the `width` rows of a buffer of
+their own, then all of them take a token in each run, each at its own length. The first n rows of a buffer are themselves
 a buffer of n rows, so each number of rows has its own binding to the same memory.
 
 A model may bring a second graph, the reader, that only fills the cache: `read` uses it, `append` does not.
@@ -38,8 +38,8 @@ Array = np.ndarray[Any, Any]
 MAX_ROWS = {"fp32": 4, "fp16": 4, "int8": 4}
 """Rows of the cache by precision; memory that no fork has used is not touched. With 3 rows a step takes 0.6 to 0.7 times
 three steps of one row in fp32, 0.8 to 0.9 times in int8, where a fourth gains nothing at long contexts."""
-MAX_SEQUENCES = 32
-"""Owners whose sequences are held: 16 MB each at most for the small model, of which 4 are in use if nothing was forked."""
+MAX_SEQUENCES, MAX_CACHES_MB = 32, 256
+"""Owners whose sequences are held, and what all of them may take (4 MB each for the small model)."""
 
 
 class ContextFull(Exception):
@@ -64,7 +64,7 @@ class DecoderSession:
         read_threads: int = 0,
     ) -> None:  # fmt: skip
         self.manifest, self.spec = manifest, manifest.spec
-        _check_bytes(manifest.name, graph, manifest.sha256)
+        check_bytes(manifest.name, manifest.file, graph, manifest.sha256)
         self._session = self._open(graph, provider, threads)
         self.provider = "cuda" if CUDA in self._session.get_providers() else "cpu"
         if provider == "cuda":
@@ -75,10 +75,13 @@ class DecoderSession:
         self.width = MAX_ROWS[manifest.precision] if self.provider == "cpu" else 1
         self._reader: ort.InferenceSession | None = None
         if reader is not None and self.provider == "cpu":
-            _check_bytes(manifest.name, reader, manifest.reader_sha256)
+            check_bytes(manifest.name, manifest.reader, reader, manifest.reader_sha256)
             self._reader = self._open(reader, "cpu", read_threads)
             self._check_shapes(self._reader, gives_logits=False)
+        bytes_each = 2 * self.spec.layers * self.spec.kv_heads * self.spec.context * self.spec.head_dim * self._kind().nbytes
+        self._most = max(1, min(MAX_SEQUENCES, int(MAX_CACHES_MB * 1e6) // bytes_each))
         self._sequences: dict[Hashable, _Sequence] = {}
+        self._forked: _Sequence | None = None
         self.turn_to(None)
 
     @classmethod
@@ -119,13 +122,24 @@ class DecoderSession:
     def turn_to(self, owner: Hashable) -> None:
         """From here on, the sequence of `owner`: as it was left, or empty if it is new or was given up meanwhile."""
         found = self._sequences.pop(owner, None)
-        if found is None and (None in self._sequences or len(self._sequences) >= MAX_SEQUENCES):
+        if found is None and (None in self._sequences or len(self._sequences) >= self._most):
             # The nameless one of the beginning, else the oldest.
             found = self._sequences.pop(None if None in self._sequences else next(iter(self._sequences)))
             found.forget(0)
         if found is None:
-            found = _Sequence(self._session, self._reader, self.spec, self._kind, self.provider, self.width)
+            found = self._sequence(1)
         self._sequences[owner] = self._now = found
+
+    def _sequence(self, width: int) -> _Sequence:
+        return _Sequence(self._session, self._reader, self.spec, self._kind, self.provider, width)
+
+    def _fork_room(self) -> _Sequence:
+        """Where branches are stepped; all owners share it. On a card, where nothing is copied, in the sequence itself."""
+        if self.provider != "cpu":
+            return self._now
+        if self._forked is None:
+            self._forked = self._sequence(self.width)
+        return self._forked
 
     @property
     def ids(self) -> list[int]:
@@ -164,6 +178,8 @@ class DecoderSession:
 
     def _append(self, lane: _Lane, ids: Sequence[int]) -> Logits:
         now = self._now
+        if not ids:
+            return np.zeros((0, self.spec.vocab_size), np.float32)
         self._check_room(self.length + len(ids))
         rows: list[Row] = now.rows[-1:]
         for token in ids:
@@ -183,26 +199,26 @@ class DecoderSession:
             raise ContextFull(f"{total} tokens do not fit the {self.spec.context} that {self.manifest.name} holds")
 
 
-def _check_bytes(model: str, graph: bytes, sha256: str) -> None:
+def check_bytes(model: str, file: str, graph: bytes, sha256: str) -> None:
     """Errors: `ModelError` for other bytes than the manifest's, no ONNX graph, or weights outside it."""
     if hashlib.sha256(graph).hexdigest() != sha256:
-        raise ModelError(f"model {model}: the .onnx file is not the one its manifest names (SHA-256 differs)")
+        raise ModelError(f"model {model}: {file} is not the file that its manifest names (SHA-256 differs)")
     try:
         elsewhere = outside(graph)
     except ValueError as error:
-        raise ModelError(f"model {model}: the .onnx file is not an ONNX graph: {error}") from error
+        raise ModelError(f"model {model}: {file} is not an ONNX graph: {error}") from error
     if elsewhere:
-        raise ModelError(f"model {model}: weights ({elsewhere!r}) lie outside its .onnx file: keep all inside")
+        raise ModelError(f"model {model}: weights ({elsewhere!r}) lie outside {file}: keep all inside")
 
 
 class Branches:
     """Rows that go on from one sequence, all by one token a step, each at its own length.
 
-    Until they are done with, the session may not be extended: they write into its buffers behind what it holds.
+    Until they are done with, the session may not be extended nor turned to another, and no others may be begun.
     """
 
     def __init__(self, session: DecoderSession) -> None:
-        self._session, self._sequence = session, session._now
+        self._session, self._sequence, self._rows = session, session._now, session._fork_room()
         self._start = self._shared = session.length
         self._lengths: list[int] = []
         self._last: list[Row | None] = []
@@ -214,9 +230,9 @@ class Branches:
             raise ValueError(f"{row + 1} rows were asked for: {session.manifest.name} has {session.width} here")
         start = self._start - back
         self._shared = min(self._shared, start)
-        if row:
-            for cache in self._sequence.caches:
-                cache[row, :, :start] = cache[0, :, :start]
+        if self._rows is not self._sequence:
+            for cache, held in zip(self._rows.caches, self._sequence.caches, strict=True):
+                cache[row, :, :start] = held[0, :, :start]
         self._lengths.append(start)
         self._last.append(self._sequence.rows[start - 1] if start else None)
 
@@ -226,7 +242,7 @@ class Branches:
         end = len(self._lengths)
         if row == end:
             return
-        for cache in self._sequence.caches:
+        for cache in self._rows.caches:
             cache[row, :, self._shared : length] = cache[end, :, self._shared : length]
         self._lengths[row], self._last[row] = length, last
 
@@ -238,7 +254,7 @@ class Branches:
         session = self._session
         session._check_room(max(self._lengths) + 1)
         rows = [next_row(session.spec, last, token) for last, token in zip(self._last, tokens, strict=True)]
-        logits = self._sequence.lane(len(rows)).step(rows, [length + 1 for length in self._lengths])
+        logits = self._rows.lane(len(rows)).step(rows, [length + 1 for length in self._lengths])
         for row, said in enumerate(rows):
             if row not in staying:
                 self._lengths[row] += 1

@@ -131,11 +131,15 @@ def prefill(decoder: Decoder, ids: Sequence[int], is_stale: Callable[[], bool] =
     """Make the cache hold exactly `ids`, from the first differing token on; gives how many were there already."""
     held = decoder.ids
     same = next((i for i, (a, b) in enumerate(zip(held, ids, strict=False)) if a != b), min(len(held), len(ids)))
-    decoder.rewind(same)
-    for start in range(same, len(ids), PREFILL_CHUNK):
+    # A piece of one token is reckoned in another order, and would not be the same to the last bit.
+    start = min(same, max(0, len(ids) - 2)) if same < len(ids) else same
+    decoder.rewind(start)
+    while start < len(ids):
         if is_stale():
             raise Stale
-        decoder.read(ids[start : start + PREFILL_CHUNK])
+        size = PREFILL_CHUNK - (len(ids) - start == PREFILL_CHUNK + 1)
+        decoder.read(ids[start : start + size])
+        start += size
     return same
 
 

@@ -181,6 +181,8 @@ class Worker:
         """
         chosen = min(self._waiting, key=lambda m: (isinstance(m, Warm), self._turns.get(m.client, 0)))
         self._waiting.remove(chosen)
+        if isinstance(chosen, Warm):
+            return chosen
         self._turn += 1
         self._turns.pop(chosen.client, None)
         self._turns[chosen.client] = self._turn
@@ -204,7 +206,7 @@ class Worker:
 
     def _outdate(self, asker: Asker, epoch: int) -> None:
         """Requests of this asker below `epoch` are stale from now on."""
-        self._newest[asker] = max(self._newest.get(asker, epoch), epoch)
+        self._newest[asker] = max(self._newest.pop(asker, epoch), epoch)  # behind the others: who is silent goes first
         stale = [m for m in self._waiting if _asker(m) == asker and m.epoch < epoch]
         for message in stale:
             self._waiting.remove(message)
