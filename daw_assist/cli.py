@@ -206,7 +206,7 @@ def _harmonize(commands: argparse._SubParsersAction[_Parser]) -> None:
     voices.add_argument("--given", choices=VOICE_NAMES, help=f"which voice the melody is (default {usual.given})")
     parser.add_argument("--model", help="name (see `daw-assist models`) or folder (default: chords, or voices)")
     parser.add_argument("--provider", choices=("auto", "cuda", "cpu"), default="auto")
-    parser.add_argument("--threads", type=_cores, default=0, help="cores for the model (0: as many as are best here)")
+    parser.add_argument("--threads", type=_cores, default=0, help="cores for the model (0: one)")
     parser.set_defaults(run=lambda a: app.run_harmonize(a, _harmony_settings(a)))
 
 

@@ -272,12 +272,16 @@ class LivePlans:
         if epoch is not None:
             self.next_seed()
             bars = (*context, running)
-            settings = alike(self.asked(), bars[-self.turns.alike :]) if self.turns.alike else self.asked()
+            settings = self._alike(bars)
             self._asks.put(Ask(epoch, line.index + 1, self.turns.read(bars), settings))
         elif self._warmed != line.index and share > WARM_AT and context and not self.policy.held:
             self._warmed = line.index
             self.counters["warmed"] += 1
-            self._asks.put(WarmAsk(self.policy.epoch, line.index, self.turns.read(context), self.asked()))
+            self._asks.put(WarmAsk(self.policy.epoch, line.index, self.turns.read(context), self._alike((*context, running))))
+
+    def _alike(self, bars: Sequence[Bar]) -> Settings:
+        """What is asked for, of a draft and of what is read ahead for it: a key stands at the beginning of what is read."""
+        return alike(self.asked(), bars[-self.turns.alike :]) if self.turns.alike else self.asked()
 
     def next_seed(self) -> None:
         """Each draft is drawn anew, unless the seed is locked."""

@@ -118,7 +118,7 @@ def measure(variant: str, model: str, threads: int, provider: str) -> dict[str, 
     if isinstance(subject, Ours):
         told["candidates_ms"] = subject.candidates_ms(ids[: CONTEXTS[0]])
     told["tokens_per_s"] = round(1e3 / told["token_ms"]["256"]["p50"])
-    told["peak_rss_mb"] = round(record.peak_memory_mb(), 1)
+    told["peak_mb"] = round(record.peak_memory_mb(), 1)
     return told
 
 
@@ -238,7 +238,7 @@ def show(told: dict[str, Any]) -> None:
         tokens = ", ".join(f"{c}: {t['p50']:.3f}/{t['p95']:.3f}/{t['p99']:.3f}" for c, t in v["token_ms"].items())
         prefill = v["prefill_512_ms"]["p50"]
         print(f"{head}: token ms p50/p95/p99 at {tokens}; prefill 512 {prefill:.1f} ms; "
-              f"{v['tokens_per_s']} tokens/s; {v['peak_rss_mb']:.0f} MB; start {v['start_ms']:.0f} ms",
+              f"{v['tokens_per_s']} tokens/s; {v['peak_mb']:.0f} MB; start {v['start_ms']:.0f} ms",
               file=sys.stderr)  # fmt: skip
         if "bound" in v:
             print(f"{'':17} times the bound, in memory / in the cache: "

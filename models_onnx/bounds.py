@@ -91,12 +91,13 @@ def products_of_a_token(spec: ModelSpec) -> float:
 
 
 def prompt_operations(spec: ModelSpec, length: int) -> float:
-    """Operations of a prompt of `length` tokens: products, and the causal half of the attention."""
-    inner = spec.heads * spec.head_dim
-    return (
-        length * (products_of_a_token(spec) - 2.0 * spec.width * spec.vocab_size)
-        + spec.layers * 2.0 * inner * length**2
-    )
+    """The least operations of a prompt of `length` tokens: what fills the caches. Products, of the last layer only those of
+    keys and values, and the causal half of the attention of all layers but the last.
+    """
+    inner, shared = spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim
+    layer = 2.0 * spec.width * (2 * inner + 2 * shared + 2 * spec.hidden)
+    last = 2.0 * spec.width * 2 * shared
+    return length * ((spec.layers - 1) * layer + last) + (spec.layers - 1) * 2.0 * inner * length**2
 
 
 def random_session(spec: ModelSpec, precision: str, threads: int = 1, seed: int = 0) -> DecoderSession:

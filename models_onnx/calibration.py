@@ -8,12 +8,13 @@ ONNX Runtime's threads never spin while they wait: beside a DAW the machine is a
 5.0 ms a token where a sleeping one took 2.7 (19 M weights, one busy neighbour).
 
 Kept in `threads.json` in the user's cache folder, by model, processor, cores and version of ONNX Runtime; a file that
-cannot be read or written costs a new measurement each time (a quarter of a second), nothing else.
+cannot be read or written costs a new measurement each time (half a second), nothing else.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import statistics
@@ -53,10 +54,11 @@ def threads_for(folder: Path, provider: str, asked: int, file: Path | None = Non
     On a busy machine, where a measurement says little, one of each, and nothing is remembered. `file`: where it is
     kept. Errors: `ModelError` of a model that does not open.
     """
-    if asked or provider == "cuda":
+    told = models.read(folder)
+    if asked or provider == "cuda" or (provider == "auto" and told.precision == "fp16"):
         return Threads(asked or 1, asked or 1)
     path = file or cache_folder() / "threads.json"
-    key = _key(models.read(folder).sha256)
+    key = _key(told.sha256 + told.reader_sha256)
     kept = _remembered(path).get(key)
     if kept is not None:
         return kept
@@ -97,7 +99,8 @@ def cache_folder() -> Path:
         base = Path(os.path.expanduser("~/Library/Caches"))  # noqa: PTH111 - must not raise without a home
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # noqa: PTH111
-    return base / "daw-assist"
+    # Without a home there is nothing absolute to go by.
+    return (base if base.is_absolute() else Path(tempfile.gettempdir())) / "daw-assist"
 
 
 def _read(session: DecoderSession, prompt: list[int]) -> None:
@@ -121,14 +124,15 @@ def _is_busy(cores: int) -> bool:
 
 def _key(sha256: str) -> str:
     told = machine()
-    return "|".join((sha256[:16], str(told["cpu"]), str(told["cores"]), str(ort.__version__)))
+    model = hashlib.sha256(sha256.encode()).hexdigest()[:16]
+    return "|".join((model, str(told["cpu"]), " ".join(told["vectors"]), str(told["cores"]), str(ort.__version__)))
 
 
 def _remembered(path: Path) -> dict[str, Threads]:
     """What is there and makes sense."""
     try:
         raw: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     found = {}
     for key, value in raw.items() if isinstance(raw, dict) else ():
@@ -144,6 +148,7 @@ def _remember(path: Path, key: str, threads: Threads) -> None:
     told = {name: {"step": value.step, "read": value.read} for name, value in kept.items()}
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as partial:
-            partial.write(json.dumps(told, indent=1) + "\n")
-        Path(partial.name).replace(path)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            partial = Path(folder) / path.name
+            partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+            partial.replace(path)

@@ -63,7 +63,7 @@ _LIMITS = """- The weights know the kinds of music they were trained on: see the
 def write(folder: Path, results: Path = RESULTS) -> None:
     """Write README.md of a model folder; the same inputs give the same bytes."""
     told = models.read(folder)
-    megabytes = (folder / told.file).stat().st_size / 1e6
+    megabytes = sum((folder / file).stat().st_size for file in (told.file, told.reader) if file) / 1e6
     partial = folder / "README.md.partial"
     partial.write_text(text(told, megabytes, read_results(results)), encoding="utf-8")
     partial.replace(folder / "README.md")

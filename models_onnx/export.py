@@ -14,8 +14,9 @@ Precisions: `fp32`; `int8` = 8-bit block-quantised weights (MatMulNBits, block 3
 float embedding; `fp16` has the same inputs and outputs in half precision, for CUDA.
 
 A model in 8 bits has a second graph, the reader (`build_reader`), for prompts: it fills the caches and gives no logits, so it
-ends at the last layer's attention, and its products are whole numbers (a scale a column of the weights and a scale a place
-of what they are applied to, so that it does not matter how a prompt is cut, into pieces of two and more), which is faster for many places, slower for one.
+ends at the last layer's attention, and its products are whole numbers: faster for many places, slower for one. There is a
+scale a column of the weights and a scale a place of what they are applied to, so that it does not matter how a prompt is
+cut, into pieces of two and more.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ PACKAGES = (
     "pyzmq",
     "msgspec",
 )
+VECTORS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "asimddp", "i8mm")
+"""Two machines of one name differ by these, and by a factor of two in 8 bits."""
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -57,14 +59,29 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def vectors() -> list[str]:
+    """Those of `VECTORS` that the processor has, as Linux names them."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:  # not Linux
+        return []
+    flags = next(
+        (line.partition(":")[2].split() for line in text.splitlines() if line.startswith(("flags", "Features"))), []
+    )
+    return [name for name in VECTORS if name in flags]
+
+
 def machine() -> dict[str, Any]:
-    """CPU, cores this process may use, memory in GiB (0 if unknown), system."""
+    """CPU, what of its vector instructions matters here (empty if unknown), cores this process may use, memory in GiB (0 if
+    unknown), system.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = 0.0
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     return {
         "cpu": processor(),
+        "vectors": vectors(),
         "cores": cores,
         "memory_gib": round(memory, 1),
         "system": f"{platform.system()} {platform.machine()}",
@@ -115,7 +132,7 @@ def last_line(path: Path, benchmark: str) -> dict[str, Any] | None:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             told = json.loads(line) if line.strip() else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ValueError(f"{path} is no log of ours: line {number} is not JSON") from None
         if isinstance(told, dict) and benchmark in (told.get("benchmark"), told.get("bench")):
             found = told

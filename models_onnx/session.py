@@ -78,7 +78,9 @@ class DecoderSession:
             check_bytes(manifest.name, manifest.reader, reader, manifest.reader_sha256)
             self._reader = self._open(reader, "cpu", read_threads)
             self._check_shapes(self._reader, gives_logits=False)
-        bytes_each = 2 * self.spec.layers * self.spec.kv_heads * self.spec.context * self.spec.head_dim * self._kind().nbytes
+        bytes_each = (
+            2 * self.spec.layers * self.spec.kv_heads * self.spec.context * self.spec.head_dim * self._kind().nbytes
+        )
         self._most = max(1, min(MAX_SEQUENCES, int(MAX_CACHES_MB * 1e6) // bytes_each))
         self._sequences: dict[Hashable, _Sequence] = {}
         self._forked: _Sequence | None = None

@@ -188,7 +188,7 @@ class Crowd(threading.Thread):
                         following_s = now + self._every_s
                         self._ask(link, len(self.drafts) + 1)
                 else:
-                    while len(self._open) < self._outstanding:
+                    for _ in range(self._outstanding - len(self._open)):
                         self._ask(link, 1)
                 self._hear(link, min(self._end_s, following_s) if self._every_s else self._end_s)
             # What is still open says nothing; the next measurement is not to wait for it.

@@ -14,7 +14,22 @@ the tempo the faster it is, so what is allowed, 0.3 BPM at 120, grows with the s
 gives for the next pulse is from the true one, less the mean of what the way adds, at each pulse of beats 9 to 16, ms.
 *Settled* after a step of the tempo is it from the pulse on from which the tempo is within 1 % of the new one for four beats; a
 *relapse* is a run that was out of that once more before 16 beats had passed.
-*Slips* are runs of 1 % lost pulses that end at another pulse than the DAW.
+*Slips* are runs of 1 % lost pulses that end at another pulse than the DAW. `live` takes its own virtual port to lose nothing
+(`lossless`, the last column, slips by definition), and a port that was named with `--in-port`, as hardware is, to lose some (`ours`).
+
+What no follower can do better (Cramer-Rao, Gaussian jitter of deviation s over n pulses): the tempo is known to
+s / sqrt(n (n^2 - 1) / 12), the time of the next pulse to 2 s / sqrt(n), about. For s = 5 ms, over (BPM / 120)^2, p99:
+
+    n    tempo, BPM   phase, ms
+    24   2.19         5.43        what a false alarm of the short line costs
+    96   0.27         2.65        the window of the long line
+    192  0.10         1.87        all of the eight beats
+
+After a step to 126 the line needs 37 pulses (1.5 beats) until it is within 1 % at p99, wherever the step is told to be, and
+the step shows 4.5 sigma off the old line after 12 (0.5 beats); to 90 it is 30 and 3. Pulses keep their order, so from 200 BPM on
+Gaussian jitter of 5 ms makes them late in the mean: by 0.1 ms, at 300 by 0.4. It is left in the phase error.
+Stamps by periods of P ms that are nearly a pulse apart (|T - P| < P / 192) show no step within eight beats: any T in that range
+fits, and any phase within P / 2. That is within 0.5 % of 107.8 BPM for 23.2 ms, of 233.6 for 10.7; none of `TEMPI` is.
 """
 
 from __future__ import annotations
@@ -99,7 +114,7 @@ def settled(off: Sequence[float], bound: float) -> tuple[float, bool]:
 
 
 def losing(way: Way, bpm: float, seeds: int) -> dict[str, Any]:
-    """One pulse in a hundred lost: `ours` is told that the way may lose some; `lossless` is set as `live` sets it."""
+    """One pulse in a hundred lost: `ours` is told that the way may lose some; `lossless`, as for a virtual port, is not."""
     first, end = LEARN_BEATS * PULSES, LOST_BEATS * PULSES
     told: dict[str, Any] = {"name": way.name, "bpm": bpm, "lost": LOST}
     names = ("ours", "plain", "lossless")

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -153,13 +154,17 @@ class ServerRig:
         self._command = list(command)
 
     def __enter__(self) -> Self:
-        self.process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            if not until(self._is_ready, START_S):
-                raise EngineError(f"the server did not start: {' '.join(self._command)}")
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
+        with tempfile.TemporaryFile() as log:
+            self.process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stderr=log)
+            try:
+                ready = until(lambda: self.process.poll() is not None or self._is_ready(), START_S)
+                if not ready or self.process.poll() is not None:
+                    log.seek(0)
+                    said = log.read().decode(errors="replace").strip().splitlines()
+                    raise EngineError(f"the server did not start: {said[-1] if said else 'it said nothing'}")
+            except BaseException:
+                self.__exit__(None, None, None)
+                raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -25,7 +25,16 @@ def add_log_options(parser: argparse.ArgumentParser) -> None:
 
 
 def earlier_line(args: argparse.Namespace, benchmark: str) -> dict[str, Any] | None:
-    """What `--compare` names; to be called before the measuring begins. Errors: `UsageError`, one line."""
+    """What `--compare` names; to be called before the measuring begins, for it also tries whether `--out` can be written.
+
+    Errors: `UsageError`, one line.
+    """
+    if args.out is not None:
+        try:
+            args.out.parent.mkdir(parents=True, exist_ok=True)
+            args.out.open("a").close()
+        except OSError as error:
+            raise UsageError(f"--out {args.out}: {error.strerror}") from None
     if args.compare is None:
         return None
     try:
@@ -42,10 +51,10 @@ def finish(told: dict[str, Any], args: argparse.Namespace, earlier: dict[str, An
     """Compare, append, print."""
     if earlier is not None:
         show_differences(earlier, told)
-    if args.out is not None:
-        append(args.out, told)
     if args.json:
         print(json.dumps(told))
+    if args.out is not None:
+        append(args.out, told)
 
 
 def show_differences(earlier: dict[str, Any], told: dict[str, Any]) -> None:

@@ -40,11 +40,18 @@ def run(args: argparse.Namespace) -> int:
     lines = read(args.results)
     if not lines:
         raise UsageError(f"no log of {', '.join(BENCHES)} in {args.results}: run one with --out first")
-    readme = args.readme.read_text(encoding="utf-8") if args.readme.is_file() else None
-    changed = None if readme is None else replaced(readme, summary(lines), args.readme)
-    args.out.mkdir(parents=True, exist_ok=True)
-    plots = draw(lines, args.out)
-    (args.out / "speed.md").write_text(page(lines, plots), encoding="utf-8")
+    try:
+        readme = args.readme.read_text(encoding="utf-8") if args.readme.is_file() else None
+        changed = None if readme is None else replaced(readme, summary(lines), args.readme)
+        args.out.mkdir(parents=True, exist_ok=True)
+        plots = draw(lines, args.out)
+        (args.out / "speed.md").write_text(page(lines, plots), encoding="utf-8")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"a line of the logs in {args.results} is not of this version: {error!r}; measure again"
+        ) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{args.readme} is not UTF-8") from None
     if changed is not None:
         args.readme.write_text(changed, encoding="utf-8")
     say(f"{args.out / 'speed.md'}, {len(plots)} plots" + (f", {args.readme}" if changed is not None else ""))
@@ -109,7 +116,8 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def source(line: Line) -> str:
     """Where a table comes from."""
     machine = line["machine"]
-    return f"{line['date'][:10]}, commit {line['commit']}, {machine['cores']} cores of {machine['cpu']}"
+    vectors = f" ({', '.join(machine['vectors'])})" if machine.get("vectors") else ""
+    return f"{line['date'][:10]}, commit {line['commit']}, {machine['cores']} cores of {machine['cpu']}{vectors}"
 
 
 def engine_table(line: Line) -> str:
@@ -124,7 +132,7 @@ def engine_table(line: Line) -> str:
         bound = v.get("bound", {}).get("token_256")
         times = f"{bound['memory']['times']:.1f} / {bound['cache']['times']:.1f}" if bound else ""
         rows.append([name, *tokens, times, f"{v['prefill_512_ms']['p50']:.0f} ms", str(v["tokens_per_s"]),
-                     f"{v['peak_rss_mb']:.0f} MB", f"{v['start_ms'] / 1e3:.2f} s"])  # fmt: skip
+                     f"{v['peak_mb']:.0f} MB", f"{v['start_ms'] / 1e3:.2f} s"])  # fmt: skip
     heads = (
         "",
         "token at 256",

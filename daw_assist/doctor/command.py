@@ -42,7 +42,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", default=usual.model, help="name (see `daw-assist models`) or folder")
     parser.add_argument("--provider", choices=("auto", "cuda", "cpu"), default=usual.provider)
-    parser.add_argument("--threads", type=int, default=usual.threads, help="cores for the model (0: as many as are best here)")
+    parser.add_argument(
+        "--threads", type=int, default=usual.threads, help="cores for the model (0: as many as are best here)"
+    )
     parser.add_argument("--endpoint", help="the server to ask (default: the private one of this user)")
 
 

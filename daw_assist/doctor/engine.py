@@ -112,6 +112,9 @@ def _whole(name: str, vocab: str) -> None:
     told = models.read(folder)
     if hashlib.sha256(models.graph_bytes(folder, told)).hexdigest() != told.sha256:
         raise models.ModelError(f"model {told.name}: {told.file} is not the one its manifest names (SHA-256 differs)")
+    reader = models.reader_bytes(folder, told)
+    if reader is not None and hashlib.sha256(reader).hexdigest() != told.reader_sha256:
+        raise models.ModelError(f"model {told.name}: {told.reader} is not the one its manifest names (SHA-256 differs)")
     if told.vocab_sha256 != vocab:
         raise models.ModelError(f"model {told.name} was trained on another vocabulary than this version's")
 
@@ -178,7 +181,7 @@ def _provider_of(asked: Asked) -> str:
 
     folder = models.find(asked.model)
     told = models.read(folder)
-    session = DecoderSession(told, models.graph_bytes(folder, told), asked.provider, asked.threads)
+    session = DecoderSession.open(folder, asked.provider, asked.threads, asked.threads)
     return f"{session.provider}, ONNX Runtime {onnxruntime.__version__}, {told.precision}"
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from daw_assist.bench.jackrig import JackRig
-from daw_assist.bench.liverig import LiveRig
+from daw_assist.bench.liverig import LiveRig, RealServer
 from daw_assist.bench.load import FIRST_EPOCH
+from daw_assist.errors import EngineError
 from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
 from daw_assist.music.time import Ticks
@@ -39,3 +43,13 @@ def test_of_the_drafts_for_live_the_oldest_are_forgotten(tmp_path: Path) -> None
     rig: Any = LiveRig(JackRig(), tmp_path, "rig")
     rig._link = Published(*(note(number, number) for number in range(1, 6)))
     assert [plan.notes[0].request for plan in rig.plans(2)] == [4, 5]
+
+
+def test_a_server_that_cannot_start_says_why_at_once(tmp_path: Path) -> None:
+    began = time.monotonic()
+    with (
+        pytest.raises(EngineError, match=r"the server did not start: .*no model 'nosuch'"),
+        RealServer(tmp_path, "--model", "nosuch"),
+    ):
+        pass
+    assert time.monotonic() - began < 20

@@ -21,7 +21,7 @@ def quantiles(p50: float) -> dict[str, float]:
 def variant(name: str, p50: float) -> dict[str, Any]:
     return {
         "variant": name, "threads": 1, "token_ms": {"256": quantiles(p50), "1024": quantiles(2 * p50)}, "start_ms": 100.0,
-        "prefill_512_ms": quantiles(20), "tokens_per_s": 5000, "peak_rss_mb": 90.0, "bound": {
+        "prefill_512_ms": quantiles(20), "tokens_per_s": 5000, "peak_mb": 90.0, "bound": {
             "token_256": {"memory": {"ms": 0.1, "times": 1.9}, "cache": {"ms": 0.05, "times": 3.8}},
         },
     }  # fmt: skip

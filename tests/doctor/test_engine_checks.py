@@ -69,6 +69,11 @@ def test_a_missing_an_altered_and_a_foreign_model_are_problems(tmp_path: Path) -
         file.write(b"x")
     found = check_models(Asked(model=str(folder)), others=list)
     assert found.level == "problem" and "SHA-256 differs" in found.found and found.advice
+    (folder / "model.onnx").write_bytes((models.FILES / "tiny-int8" / "model.onnx").read_bytes())
+    with (folder / "reader.onnx").open("ab") as file:
+        file.write(b"x")
+    assert "reader.onnx is not the one" in check_models(Asked(model=str(folder)), others=list).found
+    assert "reader.onnx" in check_provider(Asked(model=str(folder))).found
     raw = json.loads((folder / "manifest.json").read_text())
     assert "another vocabulary" in check_models(ASKED, lambda: "0" * 64, list).found
     (folder / "manifest.json").write_text(json.dumps(raw | {"precision": "int3"}))

@@ -31,9 +31,9 @@ def test_a_longer_context_is_more_to_read_and_half_precision_halves_it() -> None
     assert bounds.token_bytes(SPEC, "fp16", 100) * 2 == bounds.token_bytes(SPEC, "fp32", 100)
 
 
-def test_a_prompt_costs_its_products_and_the_causal_half_of_the_attention() -> None:
-    without_output = SPEC.layers * 2.0 * (64 * 64 * 4 + 2 * 64 * 64)
-    assert bounds.prompt_operations(SPEC, 10) == 10 * without_output + SPEC.layers * 2.0 * 64 * 100
+def test_a_prompt_costs_what_fills_the_caches() -> None:
+    whole, last = 2.0 * (64 * 64 * 4 + 2 * 64 * 64), 2.0 * 64 * 64 * 2
+    assert bounds.prompt_operations(SPEC, 10) == 10 * (2 * whole + last) + 2 * 2.0 * 64 * 100
 
 
 def test_a_random_model_of_any_shape_steps() -> None:

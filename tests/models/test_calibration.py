@@ -16,7 +16,7 @@ TINY = models.find("tiny-int8")
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "_is_busy", lambda cores: False)
-    monkeypatch.setattr(calibration, "machine", lambda: {"cpu": "one of the tests", "cores": 4})
+    monkeypatch.setattr(calibration, "machine", lambda: {"cpu": "one of the tests", "vectors": [], "cores": 4})
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_busy_machine_is_not_remembered(opened: list[int], tmp_path: Path, mon
 @pytest.mark.parametrize("text", ["", "[1]", "{", '{"%s": {"step": 900, "read": 1}}', '{"%s": 7}', "\x00"])
 def test_a_file_of_nonsense_costs_a_measurement(text: str, opened: list[int], tmp_path: Path) -> None:
     file = tmp_path / "threads.json"
-    key = calibration._key(models.read(TINY).sha256)
+    key = calibration._key(models.read(TINY).sha256 + models.read(TINY).reader_sha256)
     file.write_text(text.replace("%s", key))
     assert threads_for(TINY, "auto", 0, file) == Threads(1, 4)
     assert opened == [1, 2, 4]
@@ -106,3 +106,5 @@ def test_the_cache_lies_where_the_system_keeps_such_things(monkeypatch: pytest.M
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(calibration.sys, "platform", "linux")
     assert calibration.cache_folder() == tmp_path / "daw-assist"
+    monkeypatch.setenv("XDG_CACHE_HOME", "~/here")
+    assert calibration.cache_folder().is_absolute()

@@ -59,7 +59,11 @@ def test_weights_are_of_seven_bits_so_that_no_processor_overflows() -> None:
     for name in ("tiny-int8", "small-int8"):
         folder = models.find(name)
         data = models.reader_bytes(folder, models.read(folder))
-        held = [onnx.numpy_helper.to_array(t) for t in onnx.load_from_string(data).graph.initializer if t.name.endswith(".q8")]
+        held = [
+            onnx.numpy_helper.to_array(t)
+            for t in onnx.load_from_string(data).graph.initializer
+            if t.name.endswith(".q8")
+        ]
         assert len(held) > 2
         assert max(int(np.abs(weights.astype(int)).max()) for weights in held) == 63
 

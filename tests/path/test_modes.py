@@ -323,6 +323,20 @@ def test_the_closed_bars_go_to_the_engine_at_the_beginning_of_each_bar() -> None
     assert all(ask.first_bar == len(ask.bars) for ask in (*evening.warmed, *evening.asked))
 
 
+def test_in_trade_the_engine_reads_ahead_in_the_key_that_was_played_in() -> None:
+    evening = Evening(mode=Mode.TRADE, bars=4)
+    evening.start()
+    for bar, pitch in enumerate((60, 62, 64, 65)):
+        evening.keys(bar, 1, pitch)
+    for pitch in (65, 67, 69, 71):  # with these it can be no key but C
+        evening.keys(2, 1, pitch)
+    evening.to(4)
+    draft, ahead = evening.asked[-1], evening.warmed[-1]
+    assert draft.settings.key is not None
+    assert ahead.first_bar == draft.first_bar - 1
+    assert ahead.settings.key == draft.settings.key
+
+
 # Sleep
 
 
