@@ -15,7 +15,7 @@ gives for the next pulse is from the true one, less the mean of what the way add
 *Settled* after a step of the tempo is it from the pulse on from which the tempo is within 1 % of the new one for four beats; a
 *relapse* is a run that was out of that once more before 16 beats had passed.
 *Slips* are runs of 1 % lost pulses that end at another pulse than the DAW. `live` takes its own virtual port to lose nothing
-(`lossless`, the last column, slips by definition), and a port that was named with `--in-port`, as hardware is, to lose some (`ours`).
+(`lossless`, the last column, slips by definition), and a port named with `--in-port`, as hardware is, to lose some (`ours`).
 
 What no follower can do better (Cramer-Rao, Gaussian jitter of deviation s over n pulses): the tempo is known to
 s / sqrt(n (n^2 - 1) / 12), the time of the next pulse to 2 s / sqrt(n), about. For s = 5 ms, over (BPM / 120)^2, p99:

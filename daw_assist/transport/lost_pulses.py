@@ -9,13 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, floor
+from math import ceil, exp, floor
+from statistics import median
+
+from daw_assist.transport.regression import Pulse
 
 LOSS_COST = 9.2
 """Twice the log odds against a loss at a given pulse: 2 ln 100, for the 1 % that a bad link loses."""
 KINK_COST = 24.0
 """The same against a tempo change: twelve places to look at, one change in some 10,000 pulses. Two losses close
 together cost less than that; three cost more."""
+STALL_COST = 25.0
+"""The same against a sender that stood still: 5 sigma, since it is looked for at up to 24 places of every doubt."""
+LATE_COST = 16.0
+"""The most that one pulse costs that is late by itself: 4 sigma."""
+MISCOUNT_COST = 25.0
+"""The same against a count that went wrong while the tempo was not known; seen later, over all pulses since."""
 SLOWEST_KINK, FASTEST_KINK = 8.0, 0.15
 """Intervals after a tempo change, in old intervals, that are believed."""
 
@@ -37,6 +46,13 @@ class Kink:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """The sender stood still: all is later by one amount from the pulse with this number on."""
+
+    number: int
+
+
 def explain(
     before: Sequence[Residual], after: Sequence[Residual], jitter: float, redrawn: float, least: int = 0
 ) -> Shifts | Kink:
@@ -52,6 +68,63 @@ def explain(
     kink, kink_cost = _cheapest_kink(before, after, jitter)
     known = sum(late * late for _, late in before) / jitter**2
     return kink if kink is not None and kink_cost < shift_cost + known else Shifts(shifts)
+
+
+def explain_lossless(
+    before: Sequence[Residual], after: Sequence[Residual], jitter: float, redrawn: float
+) -> Stall | Kink | None:
+    """The same where no pulse is ever lost: the sender stood still, or the tempo changed, or nothing was but jitter."""
+    known = sum(late * late for _, late in before) / jitter**2
+    untouched = min(sum(_capped(late, jitter) for _, late in after), redrawn / jitter**2)
+    stories: list[tuple[float, Stall | Kink | None]] = [(known + untouched, None)]
+    stall, stall_cost = _cheapest_stall(after, jitter)
+    if stall is not None:
+        stories.append((known + stall_cost, stall))
+    kink, kink_cost = _cheapest_kink(before, after, jitter)
+    if kink is not None:
+        stories.append((kink_cost, kink))
+    return min(stories, key=lambda story: story[0])[1]
+
+
+def _capped(late: float, jitter: float) -> float:
+    return min(LATE_COST, (late / jitter) ** 2)
+
+
+def miscounted(pulses: Sequence[Pulse]) -> tuple[int, int] | None:
+    """Where (index) and by what (1, or -1 where a number is left out) raising all later numbers makes a far better line.
+
+    Least squares for every place from running sums; n ln(scatter / scatter) is twice the log likelihood ratio.
+    """
+    n, (origin, start) = len(pulses), pulses[0]
+    points = [(number - origin, at - start) for number, at in pulses]
+    sx, sy = sum(x for x, _ in points), sum(y for _, y in points)
+    sxx, sxy, syy = (sum(a * b for a, b in pairs) for pairs in (
+        [(x, x) for x, _ in points], points, [(y, y) for _, y in points]
+    ))  # fmt: skip
+
+    def scatter(more_x: int, more_xx: int, more_xy: int) -> float:
+        x, xx, xy = sx + more_x, sxx + more_xx, sxy + more_xy
+        return (syy - sy * sy / n) - (xy - x * sy / n) ** 2 / (xx - x * x / n)
+
+    best, later_x, later_y = (scatter(0, 0, 0) / exp(MISCOUNT_COST / n), 0, 0), 0, 0
+    for place in range(n - 1, 0, -1):
+        later_x, later_y, later = later_x + points[place][0], later_y + points[place][1], n - place
+        for by in (1, -1) if points[place][0] - points[place - 1][0] > 1 else (1,):
+            best = min(best, (scatter(by * later, 2 * by * later_x + later, by * later_y), place, by))
+    return best[1:] if best[1] else None
+
+
+def _cheapest_stall(after: Sequence[Residual], jitter: float) -> tuple[Stall | None, float]:
+    """Two pulses at least are later by their median; one alone may just be late."""
+    best: tuple[Stall | None, float] = (None, 0.0)
+    before = 0.0
+    for place in range(len(after) - 1):
+        by = median(late for _, late in after[place:])
+        cost = before + sum(_capped(late - by, jitter) for _, late in after[place:]) + STALL_COST
+        if by > 0 and (best[0] is None or cost < best[1]):
+            best = (Stall(after[place][0]), cost)
+        before += _capped(after[place][1], jitter)
+    return best
 
 
 def _cheapest_shifts(late: Sequence[float], jitter: float, least: int) -> tuple[tuple[int, ...], float]:

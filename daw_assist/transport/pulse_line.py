@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import accumulate, pairwise
-from math import ceil, sqrt
+from math import ceil, inf, log, sqrt
 from statistics import median_low
 
 from daw_assist.clock import NS_PER_MS
-from daw_assist.transport.lost_pulses import Kink, Residual, explain
+from daw_assist.transport.lost_pulses import Kink, Residual, Shifts, Stall, explain, explain_lossless, miscounted
+from daw_assist.transport.periods import SLACK, Band, band, period_of
 from daw_assist.transport.regression import Pulse, SlidingFit, best_split
 
 LONG, SHORT = 96, 24
 """Pulses of the line that counts and of the one that notices a change."""
-ALARM_SIGMAS = 3.0
+ALARM_SIGMAS, NOISE_SIGMAS = 3.0, 4.5
+"""By how much the two lines differ when the tempo changes: in deviations of the jitter assumed at least, and of the one
+measured, which is looked at anew with every pulse."""
 SURE_SIGMAS = 5.0
 """For forgetting what came before: more, because the best of many places is looked at."""
 ALARM_JITTER_NS = 4.0 * NS_PER_MS
@@ -30,17 +33,25 @@ FIRST_JITTER_NS, FIRST_JITTER_PULSES = 3.0 * NS_PER_MS, 6
 """Jitter assumed before it is known, and how many pulses that assumption weighs."""
 SHORTEST_GAP_NS = 5 * NS_PER_MS
 """500 BPM; pulses closer than this are a burst, not a tempo."""
-BETTER = 5.0
-"""How many times less the first pulses must scatter for some of them to be declared lost."""
+LOSS_GAIN, LEAST_SCATTER_NS = 12.0, 0.5 * NS_PER_MS
+"""Twice the log likelihood that the first pulses must gain for some of them to be declared lost; of lines that are not
+taken to fit better than to half a millisecond."""
+LOOKS_BACK, MOST_MISCOUNTS = (SHORT, 2 * SHORT, LONG), 4
+"""Pulses after which the count is gone over once more, and mistakes looked for."""
 SETTLED_PULSES = 12
 """After a change of tempo, pulses needed before the older ones are forgotten."""
+LOSSLESS_BETRAYED, LOSSY_BETRAYED = (2, 1), (6, 2)
+"""Longer and shorter gaps among the pulses that betray an audio period. On a lossless way two stalls of the same length
+are longer too, on a lossy one six lost pulses of 96, at even distances; shorter ones come from nothing else."""
 HINT_WEIGHT = 143.0
 LEARNT_WEIGHT = 1150.0
 """Weight of a tempo known beforehand, as the spread of 12 and of 24 pulses."""
 TRUST = 0.03
 """Share of the interval to which it must be known before pulses are declared lost."""
 DOUBT = 0.5
-"""Intervals off the line at which a pulse is not taken as it is."""
+DOUBT_SIGMAS = 4.0
+"""Intervals off the line at which a pulse is not taken as it is, and on a lossless way, where the count is not in doubt,
+deviations."""
 
 
 class PulseLine:
@@ -52,6 +63,9 @@ class PulseLine:
     `lossless`: the way here loses nothing (ports inside one machine), so pulses that all come later than the line mean
     that their sender stood still for a while, as a DAW does whose audio missed its time: the count and the tempo hold,
     the phase begins anew.
+
+    Where the gaps betray stamps by audio periods (`periods`), what fits one even tempo is neither lost, nor a stall, nor
+    another tempo, and the line is one of those that are possible. A pulse takes some 150 us then, else 30.
     """
 
     def __init__(self, interval_ns: float, lossless: bool = False) -> None:
@@ -61,6 +75,9 @@ class PulseLine:
         self._long, self._short = SlidingFit(LONG), SlidingFit(SHORT)
         self._doubtful: list[int] = []
         self._counted = -1  # number of the last pulse before the doubtful ones
+        self._heard: deque[Pulse] = deque(maxlen=LONG)  # of the present tempo, those before a stall too
+        self._furthest = inf  # ns off the line that a pulse can be, where periods bound it
+        self._since = 0  # pulses since the phase began
         self._declared_lost: deque[int] = deque(maxlen=SHORT)
         self._hint, self._hint_weight = interval_ns, HINT_WEIGHT
         self._interval = interval_ns
@@ -97,6 +114,8 @@ class PulseLine:
             self._hint, self._hint_weight = self._interval, min(LEARNT_WEIGHT, self._weight)
         elif not self._hint_weight:
             self._hint, self._hint_weight = self._interval, HINT_WEIGHT
+        self._heard.clear()
+        self._since = 0
         self._refill([])
 
     def pulse(self, at: int) -> None:
@@ -106,7 +125,7 @@ class PulseLine:
             self.last = self._guess(at)
             if len(self._doubtful) >= self._patience:
                 self.settle()
-        elif self._is_trusted and abs(self.number_at(at) - self.last - 1) > DOUBT:
+        elif self._is_trusted and abs(self.number_at(at) - self.last - 1) > self._doubt:
             self._counted = self.last
             self._doubtful.append(at)
             self.last = self._guess(at)
@@ -115,6 +134,9 @@ class PulseLine:
             self._take(self.last, at)
             self._bootstrap()
             self._draw()
+        self._since += 1
+        if not self._lossless and self._since in LOOKS_BACK:
+            self._look_back()
 
     def _guess(self, at: int) -> int:
         """Number of a doubtful pulse until it is judged."""
@@ -134,29 +156,57 @@ class PulseLine:
         if not doubtful:
             return
         pulses = [(self._counted + 1 + i, at) for i, at in enumerate(doubtful)]
-        before = self._residuals(list(self._long.pulses)[-SETTLED_PULSES:])
+        if not self._take_as_even(pulses):
+            for number, at in self._judged(pulses):
+                self._take(number, at)
+        self.last = self._heard[-1][0]
+        self._draw()
+
+    def _take_as_even(self, pulses: list[Pulse]) -> bool:
+        """Whether all heard lately is one even tempo by audio periods; what was declared lost in it may not have been."""
+        heard = [*self._heard, *pulses][-LONG:]
+        tries = [heard]
+        if not self._lossless:
+            tries.append([(heard[0][0] + i, at) for i, (_, at) in enumerate(heard)])
+        elif len(self._heard) > len(self._long):  # what was taken for a stall may be the step of a period
+            tries += [heard[-LONG // 2 :], heard[-SHORT:]]
+        for tried in tries:
+            if self._even(tried) is not None:
+                self._declare(tried[-1][0] - pulses[-1][0])
+                self._renumber(tried)
+                return True
+        return False
+
+    def _judged(self, pulses: list[Pulse]) -> list[Pulse]:
+        """Those of the doubtful pulses that the line goes on with, with their right numbers."""
+        before, after = self._residuals(list(self._long.pulses)[-SETTLED_PULSES:]), self._residuals(pulses)
         through_all = SlidingFit(LONG + SHORT)
         through_all.refill([*self._long.pulses, *pulses])
         redrawn = (through_all.scatter - self._long.scatter) / self._interval**2
-        taken_back = -sum(1 for number in self._declared_lost if number > self.last - LONG)
-        story = explain(before, self._residuals(pulses), self._jitter / self._interval, redrawn, taken_back)
+        jitter = self._jitter / self._interval
+        story: Stall | Shifts | Kink | None
+        if self._lossless:
+            story = explain_lossless(before, after, jitter, redrawn)
+        else:
+            taken_back = -sum(1 for number in self._declared_lost if number > self.last - LONG)
+            story = explain(before, after, jitter, redrawn, taken_back)
         if isinstance(story, Kink):
-            self.tempo_changes += 1
-            self._hint_weight = 0.0
-            self._refill([pulse for pulse in self._long.pulses if pulse[0] >= story.number])
-            shifts: tuple[int, ...] = (0,) * len(pulses)
-        elif self._lossless and any(story.by):
+            self._change_tempo([pulse for pulse in self._long.pulses if pulse[0] >= story.number])
+        elif isinstance(story, Stall):
             self.stalls += 1
             self._hint, self._hint_weight = self._interval, LEARNT_WEIGHT
             self._refill([])
-            shifts = (0,) * len(pulses)
-        else:
-            shifts = story.by
-            self._declare(shifts[-1])
-        for (number, at), shift in zip(pulses, shifts, strict=True):
-            self._take(number + shift, at)
-        self.last = pulses[-1][0] + shifts[-1]
-        self._draw()
+        elif isinstance(story, Shifts):
+            self._declare(story.by[-1])
+            return [(number + shift, at) for (number, at), shift in zip(pulses, story.by, strict=True)]
+        return pulses
+
+    def _change_tempo(self, pulses: list[Pulse]) -> None:
+        """Only these belong to the present tempo."""
+        self.tempo_changes += 1
+        self._hint_weight = 0.0
+        self._heard = deque(pulses, LONG)
+        self._refill(pulses)
 
     @property
     def _jitter(self) -> float:
@@ -171,6 +221,13 @@ class PulseLine:
     def _is_trusted(self) -> bool:
         enough = 1 if self._hint_weight > HINT_WEIGHT else 6
         return len(self._long) >= enough and self.uncertainty < TRUST * self._interval
+
+    @property
+    def _doubt(self) -> float:
+        """Intervals off the line at which a pulse is not taken as it is."""
+        if not self._lossless:
+            return DOUBT
+        return max(DOUBT, min(DOUBT_SIGMAS * self._jitter, self._furthest) / self._interval)
 
     @property
     def _patience(self) -> int:
@@ -190,6 +247,7 @@ class PulseLine:
     def _take(self, number: int, at: int) -> None:
         self._long.add(number, at)
         self._short.add(number, at)
+        self._heard.append((number, at))
 
     def _refill(self, pulses: list[Pulse]) -> None:
         self._long.refill(pulses)
@@ -211,23 +269,44 @@ class PulseLine:
         full.refill((number, at) for number, (_, at) in zip(numbers, pulses, strict=True))
         holes = sum(later - earlier > 1 for earlier, later in pairwise(numbers))
         few = holes <= max(1, len(pulses) // 6)  # stamps cut to periods fit perfectly where every other one is "lost"
-        best = full if few and full.scatter < plain.scatter / BETTER else plain
-        lost = best.pulses[-1][0] - self.last
-        if lost:
-            self._declare(lost)
-            self.last += lost
-            self._refill(list(best.pulses))
+        degrees, least = len(pulses) - 2, len(pulses) * LEAST_SCATTER_NS**2
+        gain = degrees * log((plain.scatter + least) / (full.scatter + least))
+        if holes and few and gain > LOSS_GAIN:
+            self._declare(numbers[-1] - self.last)
+            self._renumber(list(full.pulses))
+
+    def _renumber(self, pulses: list[Pulse]) -> None:
+        self.last = pulses[-1][0]
+        self._heard = deque(pulses, LONG)
+        self._refill(pulses)
+
+    def _look_back(self) -> None:
+        """Find pulses lost, or wrongly declared lost, before the tempo was known."""
+        self.settle()
+        pulses = list(self._heard)
+        for _ in range(MOST_MISCOUNTS):
+            if len(pulses) < SHORT or self._even(pulses) is not None:
+                break
+            found = miscounted(pulses)
+            if found is None:
+                break
+            place, by = found
+            pulses[place:] = [(number + by, at) for number, at in pulses[place:]]
+            self._declare(by)
+        if pulses[-1][0] != self.last:
+            self._renumber(pulses)
+            self._draw()
 
     def _draw(self) -> None:
         """Choose the line: the long one, or the short one while the two differ."""
-        fit = self._long
-        if self._is_changing():
-            pulses = list(self._long.pulses)
+        fit, pulses = self._long, list(self._long.pulses)
+        period = self._period(pulses)
+        even = None if period is None else band(pulses, period)
+        # The steps of periods are bounded: where they no longer fit one tempo, less is needed to call it another one.
+        if even is None and self._is_changing(NOISE_SIGMAS if period is None else ALARM_SIGMAS):
             split = best_split(pulses, SETTLED_PULSES)
             if split is not None and self._bends_at(pulses, split):
-                self.tempo_changes += 1
-                self._refill(pulses[split:])
-                self._hint_weight = 0.0
+                self._change_tempo(pulses[split:])
             else:
                 fit = self._short
         weight, product = fit.spread, fit.product
@@ -236,22 +315,36 @@ class PulseLine:
         self._centre = fit.centre
         self._weight = weight
         self._interval = product / weight if weight and product > 0 else self._interval
+        self._furthest = inf if even is None else (0.5 + 2 * SLACK) * even.width
+        if even is not None and not self._hint_weight:
+            self._centre, self._interval = even.nearest(self._centre, self._interval)
 
-    def _is_changing(self) -> bool:
+    def _even(self, pulses: list[Pulse]) -> Band | None:
+        """The lines of one even tempo on which all of these lie, where they were stamped by audio periods."""
+        period = self._period(pulses)
+        return None if period is None else band(pulses, period)
+
+    def _period(self, pulses: list[Pulse]) -> float | None:
+        if len(pulses) < SETTLED_PULSES:
+            return None
+        return period_of(pulses, *(LOSSLESS_BETRAYED if self._lossless else LOSSY_BETRAYED))
+
+    def _is_changing(self, sigmas: float) -> bool:
         if len(self._long) < SHORT + SETTLED_PULSES:
             return False
-        jitter = max(ALARM_JITTER_NS, self._short.jitter)
-        sigma = jitter * sqrt(1 / self._short.spread - 1 / self._long.spread)
-        return abs(self._short.slope - self._long.slope) > ALARM_SIGMAS * sigma
+        apart = abs(self._short.slope - self._long.slope) / sqrt(1 / self._short.spread - 1 / self._long.spread)
+        if apart <= max(ALARM_SIGMAS * ALARM_JITTER_NS, sigmas * self._short.jitter):
+            return False
+        older = SlidingFit(LONG)
+        older.refill(list(self._long.pulses)[:-SHORT])
+        return apart > sigmas * _pooled(older, self._short)
 
     def _bends_at(self, pulses: list[Pulse], split: int) -> bool:
         """Whether the line after the split is another one beyond doubt, not a step by an audio period."""
-        after = SlidingFit(LONG)
-        after.refill(pulses[split:])
-        before = SlidingFit(LONG)
+        before, after = SlidingFit(LONG), SlidingFit(LONG)
         before.refill(pulses[:split])
-        sigma = LEAST_JITTER_NS * sqrt(1 / after.spread + 1 / before.spread)
-        sigma = max(sigma, sqrt(after.jitter**2 / after.spread + before.jitter**2 / before.spread))
+        after.refill(pulses[split:])
+        sigma = max(LEAST_JITTER_NS, _pooled(before, after)) * sqrt(1 / after.spread + 1 / before.spread)
         return abs(after.slope - before.slope) > SURE_SIGMAS * sigma
 
     def _with_hint(self, weight: float, product: float) -> tuple[float, float]:
@@ -266,3 +359,8 @@ class PulseLine:
     @property
     def _hint_doubt(self) -> float:
         return ALARM_JITTER_NS if self._hint_weight > HINT_WEIGHT else LEAST_JITTER_NS
+
+
+def _pooled(*fits: SlidingFit) -> float:
+    """Jitter around several lines of one way, ns: known better than each for itself."""
+    return sqrt(sum(fit.scatter for fit in fits) / sum(len(fit) - 2 for fit in fits))

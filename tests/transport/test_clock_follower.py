@@ -427,6 +427,58 @@ def test_on_a_way_that_loses_nothing_a_sender_that_stood_still_keeps_its_count_a
     assert lossy.counters()["inserted"] > 0
 
 
+@pytest.mark.parametrize("bpm", [120.0, 240.0, 300.0])
+def test_five_milliseconds_of_jitter_are_no_stall_and_no_other_tempo(bpm: float) -> None:
+    for seed in range(10):
+        sender = started(gaussian(5.0), seed, lossless=True)
+        sender.pulses(16 * 24, bpm)
+        counters = sender.follower.counters()
+        assert (counters["stalls"], counters["tempo_changes"]) == (0, 0)
+        assert sender.follower.bpm == pytest.approx(bpm, abs=0.3 * (bpm / 120) ** 2)
+        assert abs(sender.phase_ms()) <= 4
+
+
+@pytest.mark.parametrize("new", [126.0, 90.0])
+def test_a_step_under_five_milliseconds_of_jitter_settles_and_stays(new: float) -> None:
+    for seed in range(20):
+        sender = started(gaussian(5.0), seed, lossless=True)
+        sender.pulses(8 * 24, 120)
+        sender.pulses(4 * 24, new)
+        for _ in range(12 * 24):
+            sender.pulses(1, new)
+            assert sender.follower.bpm == pytest.approx(new, rel=0.01)
+
+
+@pytest.mark.parametrize(("period", "bpm"), [(10.7, 240.0), (23.2, 90.0), (23.2, 104.0), (23.2, 105.0), (23.2, 111.0)])
+def test_a_pulse_of_nearly_one_audio_period_is_followed(period: float, bpm: float) -> None:
+    for seed in range(10):
+        sender = started(periods(period), seed, lossless=True)
+        sender.at += random.Random(seed).uniform(0, 100) * NS_PER_MS
+        sender.pulses(8 * 24, bpm)
+        assert sender.follower.bpm == pytest.approx(bpm, abs=0.3 * (bpm / 120) ** 2)
+        assert abs(sender.phase_ms(period / 2)) <= 3
+
+
+@pytest.mark.parametrize(("period", "bpm"), [(10.7, 240.0), (23.2, 90.0)])
+def test_pulses_by_audio_periods_are_not_taken_for_lost_ones_where_some_may_be(period: float, bpm: float) -> None:
+    for seed in range(10):
+        sender = started(periods(period), seed)
+        sender.at += random.Random(seed).uniform(0, 100) * NS_PER_MS
+        sender.pulses(8 * 24, bpm)
+        assert sender.follower.counters()["inserted"] == 0
+        assert sender.follower.bpm == pytest.approx(bpm, abs=0.3 * (bpm / 120) ** 2)
+        assert abs(sender.phase_ms(period / 2)) <= 3
+
+
+@pytest.mark.parametrize("lost", [4, 7, 12, 20])
+def test_a_pulse_lost_before_the_tempo_was_known_is_found_within_four_beats(lost: int) -> None:
+    for seed in range(10):
+        sender = started(gaussian(2.3), seed)
+        sender.pulses(98, lose=lambda tick: tick == lost)
+        assert abs(sender.phase_ms()) < ns_per_tick(120) / NS_PER_MS / 2
+        assert sender.follower.counters()["inserted"] == 1
+
+
 def test_it_is_a_source_that_says_how_well_it_is_known() -> None:
     sender = started(gaussian(2.3))
     source: Source = sender.follower
