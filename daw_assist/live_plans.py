@@ -277,7 +277,9 @@ class LivePlans:
         elif self._warmed != line.index and share > WARM_AT and context and not self.policy.held:
             self._warmed = line.index
             self.counters["warmed"] += 1
-            self._asks.put(WarmAsk(self.policy.epoch, line.index, self.turns.read(context), self._alike((*context, running))))
+            self._asks.put(
+                WarmAsk(self.policy.epoch, line.index, self.turns.read(context), self._alike((*context, running)))
+            )
 
     def _alike(self, bars: Sequence[Bar]) -> Settings:
         """What is asked for, of a draft and of what is read ahead for it: a key stands at the beginning of what is read."""
