@@ -175,9 +175,12 @@ def _best(line: Line) -> str:
         )
     if "large" in line:
         large = line["large"]
-        each = "; ".join(f"{n} thread{'s' if n != '1' else ''} {one['token_ms']['p50']:.1f} ms, {one['times']:.2f} times the bound"
-                         for n, one in large["by_threads"].items())  # fmt: skip
-        words.append(f"A model that fits no cache ({large['parameters'] / 1e6:.0f} M random weights, 8 bits): {each}.")
+        each = "; ".join(
+            f"{name}, {n} thread{'s' if n != '1' else ''}: {one['token_ms']['p50']:.1f} ms, {one['times']:.2f} times the bound"
+            for precision, name in (("int8", "8 bits"), ("fp32", "fp32"))
+            for n, one in large[precision]["by_threads"].items()
+        )
+        words.append(f"A model that fits no cache ({large['parameters'] / 1e6:.0f} M random weights), {each}.")
     return " ".join(words)
 
 
