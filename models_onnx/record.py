@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def commit() -> str:
-    """Short hash of the checkout, with `+` if files that git knows have changed; `none` outside a repository."""
+    """Short hash of the checkout, with `+` if files that git knows, but for results, have changed; `none` outside a repository."""
     try:
         head = subprocess.run(
             ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -41,7 +41,7 @@ def commit() -> str:
         if head.returncode:
             return "none"
         changed = subprocess.run(
-            ["git", "diff", "--quiet", "HEAD"], cwd=ROOT, capture_output=True, check=False
+            ["git", "diff", "--quiet", "HEAD", "--", ".", ":!benchmarks"], cwd=ROOT, capture_output=True, check=False
         ).returncode
     except OSError:  # no git here
         return "none"
