@@ -161,7 +161,8 @@ class ServerRig:
                 if not ready or self.process.poll() is not None:
                     log.seek(0)
                     said = log.read().decode(errors="replace").strip().splitlines()
-                    raise EngineError(f"the server did not start: {said[-1] if said else 'it said nothing'}")
+                    why = said[-1].removeprefix("daw-assist: ") if said else "it said nothing"
+                    raise EngineError(f"the server did not start: {why}")
             except BaseException:
                 self.__exit__(None, None, None)
                 raise
