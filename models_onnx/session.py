@@ -228,6 +228,8 @@ class Branches:
     def enter(self, back: int = 0) -> None:
         """One more row, behind the others, that begins with the sequence, or with all but its last `back` tokens."""
         session, row = self._session, len(self._lengths)
+        if back and self._rows is self._sequence:
+            raise ValueError("on a card a branch is the sequence itself, and begins where it ends")
         if row >= session.width:
             raise ValueError(f"{row + 1} rows were asked for: {session.manifest.name} has {session.width} here")
         start = self._start - back

@@ -55,9 +55,10 @@ def growth(cases: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Where it breaks, and how what an answer costs grows with the composers (least squares, of three cases or more)."""
     good = [case for case in cases if case["share_in_time"] >= IN_TIME]
     breaks = next((case["composers"] for case in cases if case["share_in_time"] < IN_TIME), None)
-    told: dict[str, Any] = {"carried": max((case["composers"] for case in good), default=0), "breaks_at": breaks}
+    carried = [case["composers"] for case in good if breaks is None or case["composers"] < breaks]
+    told: dict[str, Any] = {"carried": max(carried, default=0), "breaks_at": breaks}
     points = [(case["composers"], case["engine_share"]) for case in good if case.get("engine_share")]
-    if len(points) > 2:  # two lie on a line whatever they are
+    if len({x for x, _ in points}) > 2:  # two lie on a line whatever they are
         x, y = zip(*points, strict=True)
         slope, intercept = linear_regression(x, y)
         told["engine_share_a_composer"] = round(slope, 4)

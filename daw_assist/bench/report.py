@@ -43,10 +43,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         readme = args.readme.read_text(encoding="utf-8") if args.readme.is_file() else None
         changed = None if readme is None else replaced(readme, summary(lines), args.readme)
+        page(lines, ())  # before anything is written
         args.out.mkdir(parents=True, exist_ok=True)
         plots = draw(lines, args.out)
         (args.out / "speed.md").write_text(page(lines, plots), encoding="utf-8")
-    except (KeyError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise UsageError(
             f"a line of the logs in {args.results} is not of this version: {error!r}; measure again"
         ) from None

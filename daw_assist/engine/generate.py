@@ -132,7 +132,7 @@ def prefill(decoder: Decoder, ids: Sequence[int], is_stale: Callable[[], bool] =
     held = decoder.ids
     same = next((i for i, (a, b) in enumerate(zip(held, ids, strict=False)) if a != b), min(len(held), len(ids)))
     # A piece of one token is reckoned in another order, and would not be the same to the last bit.
-    start = min(same, max(0, len(ids) - 2)) if same < len(ids) else same
+    start = min(same if same > 1 else 0, max(0, len(ids) - 2)) if same < len(ids) else same
     decoder.rewind(start)
     while start < len(ids):
         if is_stale():

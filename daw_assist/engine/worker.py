@@ -202,7 +202,15 @@ class Worker:
                 continue
             if isinstance(message, Draft | Fill | Harmonize):
                 self._outdate(_asker(message), message.epoch)
+            else:
+                self._forget_warm(message.client)
             self._waiting.append(message)
+
+    def _forget_warm(self, client: bytes) -> None:
+        """What it wanted read ahead before and nobody has begun to read: it wants something newer read."""
+        for older in [m for m in self._waiting if isinstance(m, Warm) and m.client == client]:
+            self._waiting.remove(older)
+            self._line.send(Failed(older.ticket, "stale", "something newer is to be read ahead"))
 
     def _outdate(self, asker: Asker, epoch: int) -> None:
         """Requests of this asker below `epoch` are stale from now on."""

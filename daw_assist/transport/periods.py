@@ -66,9 +66,13 @@ class Band:
 
 
 def band(pulses: Sequence[Pulse], period: float) -> Band | None:
-    """The lines that keep all pulses within `period`, with `SLACK`; None if there is none, or no second pulse."""
-    origin, start = pulses[0]
-    points = [(float(number - origin), float(at - start)) for number, at in pulses]
+    """The lines that keep all pulses within `period`, with `SLACK`; None if there is none, or no second pulse.
+
+    Of pulses that were given the same number the last one counts.
+    """
+    ordered = sorted(dict(pulses).items())
+    origin, start = ordered[0]
+    points = [(float(number - origin), float(at - start)) for number, at in ordered]
     above, below = _hull(points, 1.0), _hull(points, -1.0)
 
     def width(slope: float) -> float:
@@ -83,7 +87,7 @@ def band(pulses: Sequence[Pulse], period: float) -> Band | None:
         return None
     reach = 2 * period / points[-1][0]
     least, most = (_edge(width, best, best + way * reach, allowed) for way in (-1, 1))
-    return Band((*above, *below), pulses[0], allowed, least, most)
+    return Band((*above, *below), ordered[0], allowed, least, most)
 
 
 def _hull(points: Sequence[Point], side: float) -> list[Point]:

@@ -283,7 +283,7 @@ class PulseLine:
     def _look_back(self) -> None:
         """Find pulses lost, or wrongly declared lost, before the tempo was known."""
         self.settle()
-        pulses = list(self._heard)
+        pulses, corrected = list(self._heard), False
         for _ in range(MOST_MISCOUNTS):
             if len(pulses) < SHORT or self._even(pulses) is not None:
                 break
@@ -293,7 +293,8 @@ class PulseLine:
             place, by = found
             pulses[place:] = [(number + by, at) for number, at in pulses[place:]]
             self._declare(by)
-        if pulses[-1][0] != self.last:
+            corrected = True
+        if corrected:
             self._renumber(pulses)
             self._draw()
 

@@ -178,16 +178,19 @@ class Scripted:
     def __init__(self, *messages: Draft | Warm) -> None:
         self._messages: list[Draft | Warm | None] = [*messages, None]
         self.answered: list[int] = []
+        self.given_up: list[tuple[int, str]] = []
         self._wanted = len(messages)
 
     def receive(self, wait_s: float = 0.0) -> Draft | Warm | Shutdown | None:
         if self._messages:
             return self._messages.pop(0)
-        return Shutdown() if len(self.answered) == self._wanted else None
+        return Shutdown() if len(self.answered) + len(self.given_up) == self._wanted else None
 
     def send(self, message: FromEngine) -> None:
         if isinstance(message, Drafted | Warmed):
             self.answered.append(message.ticket)
+        if isinstance(message, Failed):
+            self.given_up.append((message.ticket, message.code))
 
 
 def test_one_who_asks_a_lot_keeps_no_other_waiting() -> None:
@@ -202,6 +205,14 @@ def test_what_is_read_ahead_comes_after_what_somebody_waits_for() -> None:
     line = Scripted(Warm(1, b"a", 1, BARS, SHORT, 0), draft(2, 1, client=b"b"), draft(3, 1, client=b"b"))
     Worker(cast(WorkerLink, line), LoadedModel("tiny-int8"), Chords("chords")).run()
     assert line.answered == [2, 3, 1]
+
+
+def test_of_what_is_to_be_read_ahead_only_the_newest_of_each_composer_is_read() -> None:
+    warms = [Warm(ticket, client, ticket, BARS, SHORT, 0) for ticket, client in enumerate((b"a", b"a", b"b", b"a"), 1)]
+    line = Scripted(*warms)
+    Worker(cast(WorkerLink, line), LoadedModel("tiny-int8"), Chords("chords")).run()
+    assert sorted(line.answered) == [3, 4]
+    assert line.given_up == [(1, "stale"), (2, "stale")]
 
 
 def test_settings_that_cannot_be_meant_are_answered_and_it_goes_on(engine: Engine) -> None:

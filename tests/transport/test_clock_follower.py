@@ -531,3 +531,22 @@ def test_a_song_position_after_sleep_puts_a_song_right_that_went_on_without_us()
     sender.say(spp(64))
     sender.pulses(25)
     assert sender.follower.tick_at(HostNs(round(sender.at))) == pytest.approx(64 * 6 + 25, abs=0.1)
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+@pytest.mark.parametrize("period_ms", [5.333, 10.667, 23.2])
+@pytest.mark.parametrize("bpm", [90.0, 120.0, 174.0])
+def test_a_pulse_that_comes_with_the_next_one_is_followed_far_beyond(
+    bpm: float, period_ms: float, lossless: bool
+) -> None:
+    interval, step = ns_per_tick(bpm), period_ms * NS_PER_MS
+    for held in (40, 97, 150):
+        for early in (0.0, 1.0, 2.0):
+            follower = ClockFollower(lossless=lossless)
+            follower.feed(b"\xfa", HostNs(0))
+            last = 0.0
+            for tick in range(held + 300):
+                true = NS_PER_MS * 1000 + (tick + (tick == held)) * interval - early * step * (tick == held)
+                last = max(last, math.ceil(true / step) * step)
+                follower.feed(CLOCK, HostNs(round(last)))
+            assert follower.bpm == pytest.approx(bpm, rel=0.01)

@@ -61,3 +61,12 @@ def test_no_line_is_left_once_the_tempo_has_changed() -> None:
     assert band(before, 10.7 * NS_PER_MS) is not None
     assert band([*before, *after], 10.7 * NS_PER_MS) is None
     assert band(before[:1], 10.7 * NS_PER_MS) is None
+
+
+def test_of_pulses_with_one_number_the_last_counts_wherever_they_stand() -> None:
+    pulses = stamped(10.7, 121.0)
+    doubled = [(pulses[0][0], pulses[0][1] - 9 * NS_PER_MS), *pulses]
+    assert band(doubled, 10.7 * NS_PER_MS) == band(pulses, 10.7 * NS_PER_MS) is not None
+    falling = [*pulses[:40], pulses[41], pulses[40], *pulses[42:]]
+    assert band(falling, 10.7 * NS_PER_MS) == band(pulses, 10.7 * NS_PER_MS)
+    assert band([pulses[0], pulses[0]], 10.7 * NS_PER_MS) is None
