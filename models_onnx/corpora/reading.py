@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -143,16 +144,24 @@ def _forget_stale(store: Path, names: Sequence[str]) -> None:
 def _deaf() -> Iterator[None]:
     """Who is born meanwhile does not hear Ctrl-C: a child that is interrupted while it comes up dies with a traceback.
 
-    Blocked, not ignored: the parent hears it afterwards.
+    The parent hears it afterwards: blocked in this thread, which children inherit, and noted, for another thread of this
+    process (a library's) may take it. In the main thread only, as all that has to do with signals.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
+    # Beforehand, for where this process starts it unblocks the signal.
+    resource_tracker.ensure_running()
+    heard: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def _silence() -> None:
