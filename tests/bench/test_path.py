@@ -39,10 +39,10 @@ def test_each_station_is_timed_and_its_quantiles_rise(capsys: pytest.CaptureFixt
 def test_through_a_server_notes_come_before_answers_and_long_requests_give_way(tmp_path: Path) -> None:
     with RealServer(tmp_path, *TINY) as server:
         asked = through.drafts(server.endpoint, rounds=2)
-        ways = through.giving_way(server.endpoint, 2, {"warm": 5.0, "continue": 20.0})
+        ways = through.giving_way(server.endpoint, 6, {"warm": 5.0, "continue": 20.0})
     for name in ("warm", "cold", "three"):
         assert 0 < asked[f"{name}: ask to first note"]["p50"] <= asked[f"{name}: ask to answer"]["max"]
-    assert ways["continue"]["stale"] == 2
+    assert 1 <= ways["continue"]["stale"] <= ways["continue"]["trials"] == 6
     assert ways["continue"]["stale_after_ms"]["max"] > 0
     assert ways["warm"]["stale"] + ways["warm"]["done_before"] == 2
 
