@@ -49,6 +49,7 @@ from daw_assist.tokens.encode import encode_bars, encode_header  # noqa: E402
 from daw_assist.tokens.vocab import KIND_OF, Kind  # noqa: E402
 from models_onnx import manifest as models  # noqa: E402
 from models_onnx.bench import percentiles  # noqa: E402
+from models_onnx.bounds import timed  # noqa: E402
 from models_onnx.record import append, provenance  # noqa: E402
 
 NOT_MEASURED = "not measured"
@@ -322,8 +323,8 @@ def measure_tokens(bench: Bench, kind: str, host_sampling: bool) -> dict[str, An
                     sample(logits, mask, 0.95, 0.97, 0.3)
             session.rewind(length)
 
-        _timed(one, 1 + bench.counts.steps // 10)
-        told[str(context)] = percentiles(_timed(one, bench.counts.steps))
+        timed(one, 1 + bench.counts.steps // 10)
+        told[str(context)] = percentiles(timed(one, bench.counts.steps))
     return told
 
 
@@ -335,7 +336,7 @@ def measure_prefill(bench: Bench) -> dict[str, Any]:
         for chunk in (32, 128):
             one = partial(_fill, session, ids, chunk)
             one()
-            told[f"{kind}_by_{chunk}"] = percentiles(_timed(one, bench.counts.prefills))
+            told[f"{kind}_by_{chunk}"] = percentiles(timed(one, bench.counts.prefills))
     return told
 
 
@@ -352,9 +353,9 @@ def measure_rows(bench: Bench) -> dict[str, Any]:
                 rows.enter()
             one = partial(rows.step, [5] * count, set(range(count)))
             one()
-            told[f"{kind}_{count}"] = percentiles(_timed(one, bench.counts.steps // 2))["p50"]
+            told[f"{kind}_{count}"] = percentiles(timed(one, bench.counts.steps // 2))["p50"]
     session = bench.session("bound")
-    told["copy_a_row"] = percentiles(_timed(lambda: session.copy_row(0, 1), bench.counts.steps // 2))["p50"]
+    told["copy_a_row"] = percentiles(timed(lambda: session.copy_row(0, 1), bench.counts.steps // 2))["p50"]
     return told
 
 
@@ -399,7 +400,7 @@ def measure_bound(bench: Bench) -> dict[str, Any]:
         binding.bind_ortvalue_output("to_x", buffers[1])
         one = partial(session.run_with_iobinding, binding)
         one()
-        spent = _timed(one, 200 if name == "nothing" else 10)
+        spent = timed(one, 200 if name == "nothing" else 10)
         told[name] = percentiles(spent)["p50"] if name == "nothing" else 4 * size / min(spent) / 1e9
     spec = models.read(bench.folder("fp16")).spec
     per_layer = spec.width * spec.head_dim * 2 * (spec.heads + spec.kv_heads) + 2 * spec.width * spec.hidden
@@ -419,16 +420,6 @@ def _fill(session: Any, ids: Sequence[int], chunk: int = 128) -> None:
     session.rewind(0)
     for start in range(0, len(ids), chunk):
         session.read(ids[start : start + chunk])
-
-
-def _timed(act: Callable[[], object], count: int) -> list[float]:
-    """Seconds of each of `count` calls."""
-    spent = []
-    for _ in range(count):
-        start = time.perf_counter()
-        act()
-        spent.append(time.perf_counter() - start)
-    return spent
 
 
 def _short(value: float) -> float:
