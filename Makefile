@@ -21,7 +21,7 @@ $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-demo: $(VENV)/.run ## a shipped tune is played as though live; demo.mid and demo.png are saved here
+demo: $(VENV)/.run ## a shipped tune is played as though live; demo.mid, demo.wav and demo.png are saved here
 	$(BIN)/daw-assist demo
 
 live: $(VENV)/.run ## virtual MIDI ports, following the DAW's clock
@@ -93,4 +93,4 @@ size: ## lines by part, and the weights
 	@du -sh models_onnx/files
 
 clean: ## remove what make made (not the virtual environment)
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo.mid demo.png
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo.mid demo.wav demo.png

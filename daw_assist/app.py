@@ -17,6 +17,7 @@ from rich.progress import Progress
 
 from daw_assist.errors import UsageError
 from daw_assist.music.notes import Note
+from daw_assist.render_command import add_audio, audio_wanted
 from daw_assist.server.client import Client
 from daw_assist.server.protocol import request_from_text, table_text
 from daw_assist.suggest.harmony import HarmonySettings
@@ -41,19 +42,20 @@ def run_continue(args: argparse.Namespace, settings: Settings) -> int:
     """`continue`: the path on files, in this process."""
     from daw_assist.offline import continue_file
 
+    sound = audio_wanted(args)
     with _progress(settings.candidates, settings.bars) as on_note:
         told = continue_file(args.source, args.out, settings, _loader(args), on_note)
-    return _told(told, args.json)
+    return _told(told, args.json, add_audio(args, sound, told))
 
 
 def run_fill(args: argparse.Namespace, settings: Settings) -> int:
     """`fill`: as `continue`, between bars."""
     from daw_assist.offline import fill_file
 
-    span = (args.first, args.last)
+    span, sound = (args.first, args.last), audio_wanted(args)
     with _progress(settings.candidates, args.last - args.first + 1) as on_note:
         told = fill_file(args.source, args.out, span, args.lock, settings, _loader(args), on_note)
-    return _told(told, args.json)
+    return _told(told, args.json, add_audio(args, sound, told))
 
 
 def run_harmonize(args: argparse.Namespace, settings: HarmonySettings) -> int:
@@ -61,6 +63,7 @@ def run_harmonize(args: argparse.Namespace, settings: HarmonySettings) -> int:
     from daw_assist.harmonize import LoadedChords, LoadedVoices
     from daw_assist.harmonize_file import chords_file, satb_file, told_lines
 
+    sound = audio_wanted(args)
     with _waiting("harmonizing"):
         if args.kind == "satb":
             told = satb_file(
@@ -74,10 +77,11 @@ def run_harmonize(args: argparse.Namespace, settings: HarmonySettings) -> int:
                 lambda: LoadedChords.open(args.model or "chords", args.provider, args.threads),
                 melody=args.melody, chords=args.chords, live=args.live,
             )  # fmt: skip
+    heard = add_audio(args, sound, told)
     if args.json:
         print(json.dumps(told))
         return 0
-    print("\n".join(told_lines(told)))
+    print("\n".join([*told_lines(told), *([heard] if heard else [])]))
     return _told_faults(told)
 
 
@@ -119,7 +123,7 @@ def _progress(candidates: int, bars: int) -> Iterator[OnNote]:
         yield on_note
 
 
-def _told(told: dict[str, Any], as_json: bool) -> int:
+def _told(told: dict[str, Any], as_json: bool, heard: str | None) -> int:
     """What was done, for people or for programs."""
     if as_json:
         print(json.dumps(told))
@@ -129,6 +133,8 @@ def _told(told: dict[str, Any], as_json: bool) -> int:
     which = f"bar {first} is" if first == last else f"bars {first}-{last} are"
     changed = f"; {best['removed']} notes went, {best['notes']} came" if "locked" in told else ""
     print(f"{told['file']}: {which} new{changed} (seed {told['seed']}, {told['model']})")
+    if heard:
+        print(heard)
     return _told_faults(told)
 
 

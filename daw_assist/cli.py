@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from daw_assist import app, beside, config, demo, doctor, live_command
+from daw_assist import app, beside, config, demo, doctor, live_command, render_command
 from daw_assist.bench import command as bench
 from daw_assist.errors import DawAssistError, UsageError
 from daw_assist.music.parts import PART_NAMES
@@ -23,6 +23,7 @@ from daw_assist.suggest.modes import Mode
 from daw_assist.suggest.suggestion import Settings
 from daw_assist.tokens.asked import part_words
 from models_onnx.manifest import ModelError as ModelFault
+from plugin_host.errors import SoundError
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return 1
-    except (DawAssistError, ModelFault) as error:
+    except (DawAssistError, ModelFault, SoundError) as error:
         print(f"daw-assist: {error}", file=sys.stderr)
         return 1
     except OSError as error:
@@ -77,6 +78,7 @@ def _parser(live_defaults: Mapping[str, Any] = MappingProxyType({})) -> argparse
     _continue(commands)
     _fill(commands)
     _harmonize(commands)
+    _sound(commands)
     _models(commands)
     return parser
 
@@ -150,6 +152,7 @@ def _continue(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("--json", action="store_true", help="print what was done as JSON on stdout")
     _settings_options(parser)
     _model_options(parser)
+    render_command.add_audio_options(parser)
     parser.set_defaults(run=lambda a: app.run_continue(a, _settings(a)))
 
 
@@ -169,6 +172,7 @@ def _fill(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("--json", action="store_true", help="print what was done as JSON on stdout")
     _settings_options(parser, bars=False)
     _model_options(parser)
+    render_command.add_audio_options(parser)
     parser.set_defaults(run=lambda a: app.run_fill(a, _settings(a)))
 
 
@@ -207,6 +211,7 @@ def _harmonize(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("--model", help="name (see `daw-assist models`) or folder (default: chords, or voices)")
     parser.add_argument("--provider", choices=("auto", "cuda", "cpu"), default="auto")
     parser.add_argument("--threads", type=_cores, default=0, help="cores for the model (0: one)")
+    render_command.add_audio_options(parser)
     parser.set_defaults(run=lambda a: app.run_harmonize(a, _harmony_settings(a)))
 
 
@@ -227,6 +232,12 @@ def _chord_options(parser: argparse.ArgumentParser, usual: HarmonySettings) -> N
     group.add_argument("--density", type=int, help=f"0 few, long notes .. 7 many, all voices (default {usual.density})")
 
 
+def _sound(commands: argparse._SubParsersAction[_Parser]) -> None:
+    render = commands.add_parser("render", help="a .mid in, sound out: .wav, .flac, .mp3 or .ogg")
+    render_command.add_options(render)
+    render.set_defaults(run=render_command.run)
+
+
 _FOR_CHORDS = ("chords", "rhythm", "complexity", "style", "pattern", "register", "density")
 _FOR_VOICES = ("given",)
 
@@ -244,7 +255,9 @@ def _harmony_settings(args: argparse.Namespace) -> HarmonySettings:
 
 def _demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser("demo", help="a shipped tune is played as though live; no DAW, no MIDI system needed")
-    parser.add_argument("--out", type=Path, default=Path(), help="folder for demo.mid and demo.png (default: here)")
+    parser.add_argument(
+        "--out", type=Path, default=Path(), help="folder for demo.mid, demo.wav and demo.png (default: here)"
+    )
     parser.add_argument("--bpm", type=float, default=132.0)
     parser.add_argument("--seed", type=int, default=7)
     _model_options(parser)

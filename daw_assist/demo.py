@@ -28,6 +28,7 @@ from daw_assist.music.metre import Metre
 from daw_assist.music.parts import DRUM_CHANNEL, Part
 from daw_assist.music.quantise import quantise
 from daw_assist.music.time import TempoMap, Ticks
+from daw_assist.render_command import save_sound
 from daw_assist.server.endpoint import Endpoint, endpoint_from, ipc_endpoint, private_folder
 from daw_assist.show import save_picture, text_roll
 from daw_assist.stage import Lead, Stage, open_stage
@@ -35,6 +36,7 @@ from daw_assist.suggest.hands import Hands
 from daw_assist.suggest.policy import Chosen
 from daw_assist.suggest.suggestion import Settings, Suggestion
 from daw_assist.transport.internal import InternalClock
+from plugin_host.errors import SoundError
 
 COUNT_IN_S = 0.3
 AFTER_S = 0.3
@@ -100,7 +102,7 @@ class TunePlayer:
 
 
 def run_demo(out: Path, bpm: float, seed: int, model: str, provider: str, threads: int) -> int:
-    """`demo`: the shipped tune through memory ports; bars and suggestions in the terminal, demo.mid and demo.png in `out`."""
+    """`demo`: the shipped tune through memory ports; bars and suggestions in the terminal; .mid, .wav and .png in `out`."""
     out.mkdir(parents=True, exist_ok=True)
     console = Console(highlight=False)
     song = greensleeves(bpm)
@@ -114,6 +116,11 @@ def run_demo(out: Path, bpm: float, seed: int, model: str, provider: str, thread
             len(song.bars()), lambda closed: _show(console, closed),
         )  # fmt: skip
     _save(out, song, played, console)
+    tags = {"title": "Greensleeves, and what came next", "comment": f"model {model}, seed {seed}"}
+    try:
+        console.print(save_sound(out / "demo.mid", out / "demo.wav", tags))
+    except SoundError as error:
+        console.print(f"no sound: {error}", markup=False)
     figures = stage.sender.figures()
     console.print(
         f"late notes {figures.late_dropped}, sent p99 {figures.late_p99_ms:.2f} ms after due, "

@@ -1,34 +1,20 @@
-"""What is played, as the host sees it: MIDI bytes at seconds. Values are frozen."""
+"""The seam between the host and what makes sound: events in, stereo blocks out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plugin_host.midi import Event as Event
+from plugin_host.midi import Track as Track
+
 Floats = NDArray[np.float32]
 """Stereo sound, shape (2, frames); 1.0 is full scale."""
 
 CHANNELS = 2
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Event:
-    """One channel message (2 or 3 bytes, with its status byte) at `seconds` from the start."""
-
-    seconds: float
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """What one instrument plays; `events` in order of time, program and controllers among them."""
-
-    name: str
-    events: tuple[Event, ...]
 
 
 class Instrument(Protocol):
