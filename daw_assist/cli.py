@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from daw_assist import app, beside, config, demo, doctor, live_command, render_command
+from daw_assist import app, beside, config, demo, doctor, live_command, plugins_command, render_command
 from daw_assist.bench import command as bench
 from daw_assist.errors import DawAssistError, UsageError
 from daw_assist.music.parts import PART_NAMES
@@ -145,9 +145,25 @@ def _settings(args: argparse.Namespace) -> Settings:
     return Settings(**asked | {"seed": seed})
 
 
+SOURCE = "a .mid, or a recording (.wav .flac .mp3 .ogg .aiff) of something hummed or played"
+
+
+def _audio_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("with a recording")
+    group.add_argument(
+        "--bpm", dest="audio_bpm", type=float, help="its tempo in quarters a minute (default: found by its rhythm)"
+    )
+    group.add_argument("--meter", dest="audio_meter", metavar="METER", help="its metre (default: 4/4)")
+    group.add_argument(
+        "--voices", choices=("auto", "single", "many"), default="auto",
+        help="single: a hum, one line; many: chords, two hands (default: as it sounds)",
+    )  # fmt: skip
+
+
 def _continue(commands: argparse._SubParsersAction[_Parser]) -> None:
-    parser = commands.add_parser("continue", help="a .mid in, the same followed by new bars out")
-    parser.add_argument("source", type=Path, metavar="IN.mid")
+    parser = commands.add_parser("continue", help="a .mid or a recording in, the same followed by new bars out")
+    parser.add_argument("source", type=Path, metavar="IN", help=SOURCE)
+    _audio_options(parser)
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.mid")
     parser.add_argument("--json", action="store_true", help="print what was done as JSON on stdout")
     _settings_options(parser)
@@ -158,7 +174,8 @@ def _continue(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 def _fill(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser("fill", help="a .mid in, the same with new music in some of its bars out")
-    parser.add_argument("source", type=Path, metavar="IN.mid")
+    parser.add_argument("source", type=Path, metavar="IN", help=SOURCE)
+    _audio_options(parser)
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.mid")
     parser.add_argument(
         "--from", dest="first", type=int, required=True, metavar="BAR", help="first bar, counted from 1"
@@ -182,7 +199,8 @@ def _harmonize(commands: argparse._SubParsersAction[_Parser]) -> None:
         "harmonize", help="a .mid with a melody in, the same with chords or three more voices out",
         description="Your tracks stay as they are; what is new comes in tracks of its own, and the chord symbols as markers.",
     )  # fmt: skip
-    parser.add_argument("source", type=Path, metavar="IN.mid")
+    parser.add_argument("source", type=Path, metavar="IN", help=SOURCE)
+    _audio_options(parser)
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.mid")
     parser.add_argument(
         "--as", dest="kind", choices=("chords", "satb"), required=True,
@@ -236,6 +254,9 @@ def _sound(commands: argparse._SubParsersAction[_Parser]) -> None:
     render = commands.add_parser("render", help="a .mid in, sound out: .wav, .flac, .mp3 or .ogg")
     render_command.add_options(render)
     render.set_defaults(run=render_command.run)
+    plugins = commands.add_parser("plugins", help="the VST3/AU plug-ins of this machine, and which of them work")
+    plugins_command.add_options(plugins)
+    plugins.set_defaults(run=plugins_command.run)
 
 
 _FOR_CHORDS = ("chords", "rhythm", "complexity", "style", "pattern", "register", "density")

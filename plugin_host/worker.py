@@ -22,7 +22,7 @@ from plugin_host.errors import SoundError
 from plugin_host.events import Floats
 from plugin_host.job import MOST_TAIL_S, Job, Progress, Report
 from plugin_host.loudness import Meter
-from plugin_host.master import Pieces, find_mastering, mastered
+from plugin_host.master import Mastering, Pieces, find_mastering, mastered
 from plugin_host.mix import CHUNK, Instruments, mixed, strips, with_effects
 from plugin_host.raw import RawSound
 from plugin_host.resample import resampled
@@ -69,7 +69,7 @@ def render(job: Job, tell: Tell) -> Report:
     # The files are named last, so that a folder never holds a whole name with half a content.
     _write(
         folder / f"mix{suffix}",
-        lambda: mastered(_faded(mix, frames), RATE, found.gain_db, found.ceiling_db),
+        lambda: mastered(_faded(mix, frames), RATE, found),
         job,
     )
     for i, stem in enumerate(stems):
@@ -95,7 +95,7 @@ def render(job: Job, tell: Tell) -> Report:
 
 
 def _louder(stem: RawSound, frames: int, gain_db: float) -> Pieces:
-    return lambda: mastered(_faded(stem, frames), RATE, gain_db, None)
+    return lambda: mastered(_faded(stem, frames), RATE, Mastering(gain_db, None, False, 0.0, 0.0))
 
 
 def _faded(sound: RawSound, frames: int) -> Iterator[Floats]:
@@ -122,6 +122,10 @@ def _finite(value: float) -> float | None:
 
 def _peak_memory_mb() -> float:
     """The most that this process has held (resident); 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # what getrusage tells is inherited from the parent on Linux
+        held = next((line for line in status.read_text().splitlines() if line.startswith("VmHWM:")), "VmHWM: 0 kB")
+        return int(held.split()[1]) / 1024
     try:
         import resource
     except ImportError:  # Windows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from daw_assist.bench import engine, jitter, live, path, report, scale
+from daw_assist.bench import engine, jitter, live, path, report, scale, sound
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +20,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
         ("path", path, "each station of the data's way, and through the server"),
         ("scale", scale, "how many composers one server carries, and how fairly"),
         ("jitter", jitter, "how well a clock that is not even is followed"),
+        ("sound", sound, "files to sound: how fast, and as loud as asked by other measures"),
         ("report", report, "the logs as a page, plots and the table in the README"),
     ):
         one = measured.add_parser(name, help=told)

@@ -77,16 +77,26 @@ def test_a_stop_from_another_thread_ends_an_endless_sound_without_a_click() -> N
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SoundError])
-def test_what_goes_wrong_where_sound_is_made_is_told_and_the_sound_ends(error: type[BaseException]) -> None:
-    device = Device()
+def test_what_goes_wrong_where_sound_is_made_is_told_and_what_was_made_ahead_is_dropped(
+    error: type[BaseException],
+) -> None:
+    stop, writing = threading.Event(), threading.Event()
+
+    def busy(count: int) -> None:
+        writing.set()
+        assert stop.wait(60)
+
+    device = Device(on_write=busy)
 
     def broken() -> Iterator[Floats]:
-        yield np.full((2, 512), 0.5, np.float32)
+        yield np.full((2, 4800), 0.5, np.float32)
+        assert writing.wait(60)
         raise error("the plug-in failed")
 
     with pytest.raises(error, match="the plug-in failed"):
-        play(broken(), RATE, device)
-    assert device.was_closed and not device.heard()[:, -100:].any()
+        play(broken(), RATE, device, stop)
+    assert device.was_closed and device.heard().shape[1] == round(audition.PIECE_S * RATE) + TAIL
+    assert np.abs(np.diff(device.heard()[0])).max() < 0.01
 
 
 def test_a_device_that_fails_is_told_in_one_line() -> None:

@@ -276,6 +276,7 @@ def test_what_is_no_plugin_is_told_in_one_line(
         ("empty.vstpreset", b"", "no preset of a VST3"),
         ("song.mid", b"MThd\0\0\0\6", "no preset of a VST3"),
         ("cut.state", b"VC2!\xff\0\0\0<?xml", "no preset of a VST3"),
+        ("other.state", b"RIFF\x20\0\0\0<VST3PluginState>" + bytes(40), "no preset of a VST3"),
         ("broken.vstpreset", b"VST3" + bytes(60), "Test Synth does not take this preset"),
     ],
 )

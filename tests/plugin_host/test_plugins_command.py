@@ -63,7 +63,7 @@ def test_an_empty_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
     [
         (["gone"], "gone: there is no such"),
         (["song.mid"], "song.mid: this is no plug-in"),
-        (["--timeout", 0], "1..600"),
+        (["--timeout", 0], "5..600"),
     ],
 )
 def test_what_cannot_be_meant_is_told(
