@@ -22,8 +22,9 @@ _ABSOLUTE_GATE: Final = -70.0
 _RELATIVE_GATE: Final = -10.0
 _OVERSAMPLING: Final = 8
 """Four is what BS.1770-4 asks for at least; rounded peaks were 0.6 dB higher by eight."""
-_HISTORY: Final = 64
-"""Frames kept for the interpolation across two pieces: longer than the filter's reach on either side (12)."""
+_REACH: Final = 32
+"""Frames to either side of those that are looked at: more than the interpolation reaches (10)."""
+_WINDOW: Final = 4_096
 
 
 class Loudness:
@@ -73,27 +74,33 @@ def _lufs_of(power: np.ndarray | np.floating) -> np.ndarray:
 
 
 class TruePeak:
-    """The highest value between the samples too (oversampling, BS.1770-4 annex 2). Threads: one."""
+    """The highest value between the samples too (oversampling, BS.1770-4 annex 2). Threads: one.
+
+    Only windows whose samples reach half of the highest so far are looked into: between samples it goes over them by a few dB.
+    """
 
     def __init__(self) -> None:
-        self._before = np.zeros((CHANNELS, _HISTORY), np.float32)
+        self._before = np.zeros((CHANNELS, 2 * _REACH), np.float32)
         self.peak = 0.0
-        """Of full scale; reaches to `_HISTORY / 2` frames before the end until `finish`."""
+        """Of full scale; without the last `_REACH` frames until `finish`."""
 
     def feed(self, sound: Floats) -> None:
         """The next piece, shape (2, n)."""
         from scipy.signal import resample_poly
 
         whole = np.concatenate((self._before, sound), axis=1)
-        fine = resample_poly(whole, _OVERSAMPLING, 1, axis=1)
-        margin = _HISTORY // 2 * _OVERSAMPLING
-        inner = fine[:, margin:-margin]
-        self.peak = max(self.peak, float(np.abs(inner).max(initial=0.0)))
-        self._before = whole[:, -_HISTORY:]
+        for at in range(_REACH, whole.shape[1] - _REACH, _WINDOW):
+            near = whole[:, at - _REACH : min(at + _WINDOW, whole.shape[1] - _REACH) + _REACH]
+            if 2 * float(np.abs(near).max()) > self.peak:
+                inner = resample_poly(near, _OVERSAMPLING, 1, axis=1)[
+                    :, _REACH * _OVERSAMPLING : -_REACH * _OVERSAMPLING
+                ]
+                self.peak = max(self.peak, float(np.abs(inner).max(initial=0.0)))
+        self._before = whole[:, -2 * _REACH :]
 
     def finish(self) -> float:
         """The peak in dBTP once the last piece was fed; minus infinity for silence."""
-        self.feed(np.zeros((CHANNELS, _HISTORY), np.float32))
+        self.feed(np.zeros((CHANNELS, 2 * _REACH), np.float32))
         return 20 * math.log10(self.peak) if self.peak else -math.inf
 
 
