@@ -96,12 +96,7 @@ def render_midi(
     `UsageError` where there is nothing to play or the rack names what is not there, `SoundError` for the rest.
     """
     check_target(target, sound)
-    tracks = tracks_of(file)
-    if not tracks:
-        raise UsageError(f"{name}: there is no note in it, so there is nothing to hear")
-    if (last := max(track.events[-1].seconds for track in tracks)) > MOST_SECONDS:
-        raise UsageError(f"{name}: it plays for {last / 3600:.1f} hours, and at most 2 are rendered: split it")
-    _check_rack(sound.rack, tracks, name)
+    tracks = _checked(file, name, sound.rack)
     suffix = target.suffix.lower()
     with _scratch(target) as folder:
         job = Job(
@@ -112,7 +107,7 @@ def render_midi(
             stems=sound.stems,
             tail_s=sound.tail_s,
             tags=sound.tags,
-            threads=min(8, os.cpu_count() or 1),
+            threads=_threads(),
         )
         report = render_apart(job, on_progress, sound.patience_s)
         stems = tuple(stem_path(target, i, track.name) for i, track in enumerate(tracks)) if sound.stems else ()
@@ -120,6 +115,32 @@ def render_midi(
             (folder / f"stem-{i}{suffix}").replace(stem)
         (folder / f"mix{suffix}").replace(target)
     return Rendered(target, stems, report)
+
+
+def listen_to(
+    file: MidiFile, name: str, sound: Sound, device: str | None, on_progress: Callable[[Progress], None]
+) -> Report:
+    """Play a file on the sound output; the errors are those of `render_midi`."""
+    tracks = _checked(file, name, sound.rack)
+    job = Job(
+        tracks, sound.rack, Encoding(".wav"), "", tail_s=sound.tail_s, threads=_threads(), listen=True, device=device
+    )
+    return render_apart(job, on_progress, sound.patience_s)
+
+
+def _checked(file: MidiFile, name: str, rack: Rack) -> tuple[Track, ...]:
+    """What plays, if there is anything, it is not too long, and the rack fits it."""
+    tracks = tracks_of(file)
+    if not tracks:
+        raise UsageError(f"{name}: there is no note in it, so there is nothing to hear")
+    if (last := max(track.events[-1].seconds for track in tracks)) > MOST_SECONDS:
+        raise UsageError(f"{name}: it plays for {last / 3600:.1f} hours, and at most 2 are rendered: split it")
+    _check_rack(rack, tracks, name)
+    return tracks
+
+
+def _threads() -> int:
+    return min(8, os.cpu_count() or 1)
 
 
 def stem_path(target: Path, index: int, name: str) -> Path:

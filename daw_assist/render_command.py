@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 
 from daw_assist.errors import UsageError
 from daw_assist.midi.file import MidiFile, load_midi
-from daw_assist.render import Rendered, Sound, check_target, render_midi
+from daw_assist.render import Rendered, Sound, check_target, listen_to, render_midi
 from daw_assist.server.server import installed_version
 from plugin_host.job import FORMATS, RATES, Progress
 from plugin_host.rack import DEFAULT_DBTP, DEFAULT_LUFS, Channel, Master, Rack, load_rack
@@ -31,7 +31,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sound_options(parser: argparse.ArgumentParser) -> None:
-    """What `render`, `continue --audio` and the like share."""
+    """How `render` makes and writes the sound."""
+    group = _rack_options(parser)
+    group.add_argument("--loudness", metavar="LUFS", help=f"-60 to -5, or off (default {DEFAULT_LUFS:g})")
+    group.add_argument("--stems", action="store_true", help="a file for each part too")
+    group.add_argument("--rate", type=int, default=48_000, choices=RATES, metavar="HZ", help="default %(default)s")
+    group.add_argument("--bits", type=int, choices=(16, 24, 32), help=".wav, .flac: default 24; 32 is floating point")
+    group.add_argument("--quality", help='.mp3: V0 to V9 or "320 kbps"; .ogg: "192 kbps" and so on; .flac: 0 to 8')
+
+
+def _rack_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group = parser.add_argument_group(
         "sound", "PART= before a value says for whom (a track's name, or keys, bass, drums ...); without it, for all."
     )
@@ -41,13 +50,24 @@ def add_sound_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--soundfont", action="append", default=[], metavar="[PART=]F.sf2", help="instead of the one within"
     )
-    group.add_argument("--loudness", default=None, metavar="LUFS", help=f"-60 to -5, or off (default {DEFAULT_LUFS:g})")
     group.add_argument("--ceiling", type=float, metavar="DBTP", help=f"true peak, -20 to 0 (default {DEFAULT_DBTP:g})")
-    group.add_argument("--stems", action="store_true", help="a file for each part too")
     group.add_argument("--tail", type=float, metavar="S", help="seconds after the last event (default: until silent)")
-    group.add_argument("--rate", type=int, default=48_000, choices=RATES, metavar="HZ", help="default %(default)s")
-    group.add_argument("--bits", type=int, choices=(16, 24, 32), help=".wav, .flac: default 24; 32 is floating point")
-    group.add_argument("--quality", help='.mp3: V0 to V9 or "320 kbps"; .ogg: "192 kbps" and so on; .flac: 0 to 8')
+    return group
+
+
+def add_play_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `play`."""
+    parser.add_argument("source", type=Path, metavar="IN.mid")
+    parser.add_argument("--device", metavar="NAME", help="the sound output (default: the system's own)")
+    _rack_options(parser)
+    parser.set_defaults(loudness=None, stems=False, rate=48_000, bits=None, quality=None)
+
+
+def run_play(args: argparse.Namespace) -> int:
+    """`play`: what `render` would write, on the sound output; Ctrl-C ends it."""
+    with _progress() as on_progress:
+        listen_to(load_midi(args.source), args.source.name, sound_of(args), args.device, on_progress)
+    return 0
 
 
 def add_audio_options(parser: argparse.ArgumentParser) -> None:

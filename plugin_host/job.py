@@ -39,6 +39,10 @@ class Job:
     """Sound after the last event; None: until it is silent, at most `MOST_TAIL_S`."""
     tags: Mapping[str, str] = field(default_factory=dict)
     threads: int = 2
+    listen: bool = False
+    """Play it now instead of writing files; `folder` is not used then."""
+    device: str | None = None
+    """Where to, None: the system's own output."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from typing import BinaryIO, Final
 import msgspec
 
 from plugin_host.audio_file import write_audio
+from plugin_host.audition import open_output, play
 from plugin_host.errors import SoundError
 from plugin_host.events import Floats
 from plugin_host.job import MOST_TAIL_S, Job, Progress, Report
@@ -33,6 +34,10 @@ _SILENT: Final = 10 ** (-80 / 20)
 """Below this the tail has ended."""
 _FADE: Final = 480
 """Frames (10 ms) over which what is cut fades."""
+
+LISTEN_GAIN_DB: Final = 9.0
+"""What is only listened to is not measured first; fonts are soft, and this is about right for a few parts."""
+_LISTEN_TAIL_S: Final = 3.0
 
 Tell = Callable[[Progress], None]
 
@@ -94,6 +99,30 @@ def render(job: Job, tell: Tell) -> Report:
     )  # fmt: skip
 
 
+def listen(job: Job, tell: Tell) -> Report:
+    """Play one job on the sound output while it is made, as loud as `LISTEN_GAIN_DB` makes it, under the ceiling."""
+    output = open_output(RATE, job.device)
+    last = max((event.seconds for track in job.tracks for event in track.events), default=0.0)
+    frames = math.ceil((last + (_LISTEN_TAIL_S if job.tail_s is None else job.tail_s)) * RATE)
+    how = Mastering(LISTEN_GAIN_DB, job.rack.master.ceiling_dbtp, False, 0.0, 0.0)
+    with ThreadPoolExecutor(job.threads) as pool:
+        instruments = Instruments(pool, RATE, lambda doing: tell(Progress(doing, 0.0)))
+        parts = strips(job.tracks, job.rack, instruments, frames, RATE, False)
+        whole = with_effects(mixed(parts, frames, lambda i, piece: None), job.rack.master.effects, RATE)
+
+        def told(sound: Iterator[Floats]) -> Iterator[Floats]:
+            at = 0
+            for piece in sound:
+                yield piece
+                at += piece.shape[1]
+                tell(Progress("playing", at / frames))
+
+        heard = play(told(mastered(whole, RATE, how)), RATE, output)
+    return Report(
+        heard, RATE, None, None, how.gain_db, True, (), ", ".join(sorted(instruments.used)), _peak_memory_mb(), {}
+    )
+
+
 def _louder(stem: RawSound, frames: int, gain_db: float) -> Pieces:
     return lambda: mastered(_faded(stem, frames), RATE, Mastering(gain_db, None, False, 0.0, 0.0))
 
@@ -144,7 +173,7 @@ def main() -> int:
 
         try:
             job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
-            say("report", render(job, lambda progress: say("progress", progress)))
+            say("report", (listen if job.listen else render)(job, lambda progress: say("progress", progress)))
         except SoundError as error:
             say("fault", str(error))
             return 1

@@ -109,12 +109,13 @@ REFUSED = [
     (["render", "tune.mid", "-o", "x.wav", "--tail", "-1"], "0 to 60 seconds", 2),
     (["render", "tune.mid", "-o", "x.mp3", "--quality", "splendid"], "splendid", 1),
     (["render", "empty.mid", "-o", "x.wav"], "there is no note in it", 2),
+    (["play", "tune.mid", "--device", "no such output"], "there is no sound output", 1),
     (["continue", "tune.mid", "-o", "y.mid", "--audio", "y.txt"], "y.txt", 2),
     (["continue", "tune.mid", "-o", "y.mid", "--rack", "r.toml"], "--rack is for --audio", 2),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("arguments", "said", "code"), REFUSED, ids=[" ".join(case[0][2:]) for case in REFUSED])
+@pytest.mark.parametrize(("arguments", "said", "code"), REFUSED, ids=[" ".join(case[0]) for case in REFUSED])
 def test_what_cannot_be_rendered_is_one_line_and_leaves_nothing(
     tune: Path,
     monkeypatch: pytest.MonkeyPatch,
