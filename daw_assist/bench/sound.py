@@ -81,7 +81,9 @@ def _other_measures(path: Path) -> tuple[float, float]:
     loudness = pyloudnorm.Meter(rate).integrated_loudness(sound.T.astype(np.float64))
     step, peak = 10 * int(rate), 0.0
     for at in range(0, sound.shape[1], step):
-        peak = max(peak, float(np.abs(resample_poly(sound[:, max(0, at - 100) : at + step + 100], 16, 1, axis=1)).max()))
+        peak = max(
+            peak, float(np.abs(resample_poly(sound[:, max(0, at - 100) : at + step + 100], 16, 1, axis=1)).max())
+        )
     return float(loudness), float(20 * np.log10(peak))
 
 

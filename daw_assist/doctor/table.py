@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from daw_assist.doctor import budget, engine, machine, ports, sync
+from daw_assist.doctor import budget, engine, machine, ports, sound, sync
 from daw_assist.doctor.finding import Asked, Finding
 
 MIDI = "MIDI system"
@@ -46,4 +46,5 @@ CHECKS: tuple[Check, ...] = (
     Check("models", engine.check_models, 30.0, apart=True),
     Check("provider", engine.check_provider, 60.0, apart=True, needs="models"),
     Check("budget", budget.check_budget, 90.0, apart=True, needs="provider"),
+    Check("sound", sound.check_sound, 90.0, apart=True),
 )
