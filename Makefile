@@ -19,6 +19,7 @@ $(VENV)/.run: pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps basic-pitch==0.4.0 tinysoundfont==0.3.7 || true
 	@touch $@
 
 demo: $(VENV)/.run ## a shipped tune is played as though live; demo.mid, demo.wav and demo.png are saved here

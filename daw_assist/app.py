@@ -25,6 +25,7 @@ from daw_assist.suggest.suggestion import Settings
 from models_onnx import manifest as models
 
 if TYPE_CHECKING:
+    from daw_assist.audio_in import ListenFor
     from daw_assist.engine.worker import LoadedModel
     from daw_assist.pipeline import OnNote
 
@@ -44,7 +45,7 @@ def run_continue(args: argparse.Namespace, settings: Settings) -> int:
 
     sound = audio_wanted(args)
     with _progress(settings.candidates, settings.bars) as on_note:
-        told = continue_file(args.source, args.out, settings, _loader(args), on_note)
+        told = continue_file(args.source, args.out, settings, _loader(args), on_note, _listen(args))
     return _told(told, args.json, add_audio(args, sound, told))
 
 
@@ -54,7 +55,7 @@ def run_fill(args: argparse.Namespace, settings: Settings) -> int:
 
     span, sound = (args.first, args.last), audio_wanted(args)
     with _progress(settings.candidates, args.last - args.first + 1) as on_note:
-        told = fill_file(args.source, args.out, span, args.lock, settings, _loader(args), on_note)
+        told = fill_file(args.source, args.out, span, args.lock, settings, _loader(args), on_note, _listen(args))
     return _told(told, args.json, add_audio(args, sound, told))
 
 
@@ -69,13 +70,13 @@ def run_harmonize(args: argparse.Namespace, settings: HarmonySettings) -> int:
             told = satb_file(
                 args.source, args.out, settings,
                 lambda: LoadedVoices.open(args.model or "voices", args.provider, args.threads),
-                melody=args.melody, live=args.live,
+                melody=args.melody, live=args.live, listen=_listen(args),
             )  # fmt: skip
         else:
             told = chords_file(
                 args.source, args.out, settings,
                 lambda: LoadedChords.open(args.model or "chords", args.provider, args.threads),
-                melody=args.melody, chords=args.chords, live=args.live,
+                melody=args.melody, chords=args.chords, live=args.live, listen=_listen(args),
             )  # fmt: skip
     heard = add_audio(args, sound, told)
     if args.json:
@@ -83,6 +84,13 @@ def run_harmonize(args: argparse.Namespace, settings: HarmonySettings) -> int:
         return 0
     print("\n".join([*told_lines(told), *([heard] if heard else [])]))
     return _told_faults(told)
+
+
+def _listen(args: argparse.Namespace) -> ListenFor:
+    """What was said of a recording."""
+    from daw_assist.audio_in import ListenFor
+
+    return ListenFor(args.audio_bpm, args.audio_meter, args.voices)
 
 
 def _loader(args: argparse.Namespace) -> Callable[[], LoadedModel]:
@@ -128,6 +136,8 @@ def _told(told: dict[str, Any], as_json: bool, heard: str | None) -> int:
     if as_json:
         print(json.dumps(told))
         return 0
+    if "heard" in told:
+        print(told["heard"]["line"])
     best = told["candidates"][0]
     first, last = best["bars"]
     which = f"bar {first} is" if first == last else f"bars {first}-{last} are"

@@ -3,6 +3,7 @@
     DawAssistError
     |-- UsageError            what was typed cannot be meant
     |-- MidiFileError         a .mid that cannot be read or written
+    |-- AudioFileError        a recording that cannot be read, or in which no note is heard
     |-- PortError             a MIDI port that is not there, or has gone
     |-- ModelError            a model folder that is not what its manifest says
     |-- EngineError           the engine process is dead, slow or refused the request
@@ -25,6 +26,10 @@ class UsageError(DawAssistError):
 
 class MidiFileError(DawAssistError):
     """A Standard MIDI File is broken, hostile, or not one that we read."""
+
+
+class AudioFileError(DawAssistError):
+    """A recording is broken, silent, too long, or not one that we read."""
 
 
 class PortError(DawAssistError):

@@ -15,10 +15,11 @@ from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, Final
 
+from daw_assist.audio_in import UNSAID, Hearing, ListenFor, read_music
 from daw_assist.candidate_files import candidate_paths, save_candidates
 from daw_assist.errors import UsageError
 from daw_assist.harmonize import LoadedChords, LoadedVoices, Made, changes, chords_under, key_of, voices_around
-from daw_assist.midi.file import Marker, MidiFile, NewTrack, add_tracks, load_midi, markers_of, to_song
+from daw_assist.midi.file import Marker, MidiFile, NewTrack, add_tracks, markers_of, to_song
 from daw_assist.midi.smf_notes import sounded
 from daw_assist.music.bars import Bar, Song, cut, flatten
 from daw_assist.music.chord_line import Written, chord_line, chords_at, parse_chord_line
@@ -53,6 +54,7 @@ class _Sheet:
     """Who plays the melody; None: the highest (lowest) of all."""
     melody: tuple[Bar, ...]
     paths: list[Path]
+    hearing: Hearing | None
 
 
 def chords_file(
@@ -64,13 +66,14 @@ def chords_file(
     melody: str | None = None,
     chords: str | None = None,
     live: bool = False,
+    listen: ListenFor = UNSAID,
 ) -> dict[str, Any]:
     """Write the input with chords under its melody to `target`, best first, and all candidates beside it; JSON values.
 
     `melody` names the part that has it; `chords` is a line for `parse_chord_line`, or `FROM_FILE`: those stay, the rest
     is filled. `target` may not be the input. `load` takes long: it is called once everything else is in order.
     """
-    sheet = _sheet(source, target, settings, melody)
+    sheet = _sheet(source, target, settings, melody, listen)
     with _naming(source):
         written = _written(chords, sheet)
     model = load()
@@ -99,9 +102,10 @@ def satb_file(
     *,
     melody: str | None = None,
     live: bool = False,
+    listen: ListenFor = UNSAID,
 ) -> dict[str, Any]:
     """As `chords_file`, with the three voices that `settings.given` leaves; they sound like the given one."""
-    sheet = _sheet(source, target, settings, melody, lowest=settings.given == "bass")
+    sheet = _sheet(source, target, settings, melody, listen, lowest=settings.given == "bass")
     model = load()
     with _naming(source):
         made = voices_around(sheet.melody, settings, model.model, live)
@@ -114,18 +118,21 @@ def satb_file(
     return _write(sheet, target, made, tracks, settings) | _origin(model, asked)
 
 
-def _sheet(source: Path, target: Path, settings: HarmonySettings, melody: str | None, lowest: bool = False) -> _Sheet:
+def _sheet(
+    source: Path, target: Path, settings: HarmonySettings, melody: str | None, listen: ListenFor, lowest: bool = False
+) -> _Sheet:
     fault = fault_of_harmony(settings)
     if fault is not None:
         raise UsageError(fault)
     if target.resolve() == source.resolve():
         raise UsageError(f"{target} is the input, which stays as it is: choose another name for -o")
-    file = load_midi(source)
+    music = read_music(source, target, listen)
+    file = music.file
     song = to_song(file, source.name)
     with _naming(source):
         part = _part(melody, song)
         line = melody_of(_bars(song), part, lowest)
-    return _Sheet(source.name, file, part, line, candidate_paths(source, target, settings.candidates))
+    return _Sheet(source.name, file, part, line, candidate_paths(source, target, settings.candidates), music.hearing)
 
 
 @contextmanager
@@ -227,7 +234,7 @@ def _write(
     return {
         "file": str(target), "seed": settings.seed, "key": str(key) if key is not None else None,
         "melody": "all" if sheet.part is None else PART_NAMES[sheet.part], "bars": len(sheet.melody), "candidates": told,
-    }  # fmt: skip
+    } | (sheet.hearing.told(sheet.name) if sheet.hearing is not None else {})  # fmt: skip
 
 
 def told_lines(told: dict[str, Any]) -> list[str]:
@@ -237,7 +244,12 @@ def told_lines(told: dict[str, Any]) -> list[str]:
     several = f"; the best of {count}" if count > 1 else ""
     bars = best["line"].split(" | ")
     rows = ["| " + " | ".join(bars[at : at + 8]) + " |" for at in range(0, len(bars), 8)]
-    return [f"{told['file']}: {what} in {told['bars']} bars (seed {best['seed']}, {told['model']}{several})", *rows]
+    heard = [told["heard"]["line"]] if "heard" in told else []
+    return [
+        *heard,
+        f"{told['file']}: {what} in {told['bars']} bars (seed {best['seed']}, {told['model']}{several})",
+        *rows,
+    ]
 
 
 def _origin(model: LoadedChords | LoadedVoices, asked: dict[str, Any]) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from daw_assist.audio_in import UNSAID, Hearing, ListenFor, read_music
 from daw_assist.candidate_files import candidate_paths, save_candidates
 from daw_assist.engine.resemblance import load_once
 from daw_assist.errors import UsageError
-from daw_assist.midi.file import MidiFile, append_notes, load_midi, replace_notes, to_song
+from daw_assist.midi.file import MidiFile, append_notes, replace_notes, to_song
 from daw_assist.midi.smf import TEMPO, marks
 from daw_assist.music.bars import Bar, Song, flatten
 from daw_assist.music.notes import Note
@@ -40,14 +41,19 @@ Loader = Callable[[], Model]
 
 
 def continue_file(
-    source: Path, target: Path, settings: Settings, load: Loader, on_note: OnNote = lambda *told: None
+    source: Path,
+    target: Path,
+    settings: Settings,
+    load: Loader,
+    on_note: OnNote = lambda *told: None,
+    listen: ListenFor = UNSAID,
 ) -> dict[str, Any]:
     """Write the input followed by the best candidate to `target`, and all of them beside it; what was done, as JSON values.
 
-    `target` may be the input itself.
+    `target` may be the input itself if that is a .mid; of a recording the notes that are heard in it stand for the input.
     """
     checked(settings)
-    file, song, bars = _read(source)
+    file, song, bars, hearing = _read(source, target, listen)
     start = Ticks(sum(bar.length for bar in bars))
     paths = candidate_paths(source, target, settings.candidates)
     with _naming(source):
@@ -55,7 +61,7 @@ def continue_file(
     files = [append_notes(file, flatten(candidate.bars, start)) for candidate in made.candidates]
     save_candidates(files, target, paths)
     counts = [(_size(candidate), 0) for candidate in made.candidates]
-    return report(made, counts, [str(path) for path in paths], str(target))
+    return report(made, counts, [str(path) for path in paths], str(target)) | _heard(hearing, source)
 
 
 def fill_file(
@@ -66,6 +72,7 @@ def fill_file(
     settings: Settings,
     load: Loader,
     on_note: OnNote = lambda *told: None,
+    listen: ListenFor = UNSAID,
 ) -> dict[str, Any]:
     """Write the input with new music in the bars of `span` (counted from 1, both included) as `continue_file` does.
 
@@ -75,7 +82,7 @@ def fill_file(
     checked(settings)
     if target.resolve() == source.resolve():
         raise UsageError(f"{target} is the input, whose bars would be lost: choose another name for -o")
-    file, song, bars = _read(source)
+    file, song, bars, hearing = _read(source, target, listen)
     first, last = span[0] - 1, span[1] - 1
     with _naming(source):
         check_range(len(bars), first, last)
@@ -102,9 +109,8 @@ def fill_file(
         files.append(done.file)
         counts.append((done.put_in, done.taken_out))
     save_candidates(files, target, paths)
-    return report(made, counts, [str(path) for path in paths], str(target)) | {
-        "locked": [p.name.lower() for p in locked]
-    }
+    told = report(made, counts, [str(path) for path in paths], str(target)) | _heard(hearing, source)
+    return told | {"locked": [p.name.lower() for p in locked]}
 
 
 @contextmanager
@@ -116,13 +122,19 @@ def _naming(source: Path) -> Iterator[None]:
         raise UsageError(f"{source.name}: {error}") from error
 
 
-def _read(source: Path) -> tuple[MidiFile, Song, tuple[Bar, ...]]:
-    file = load_midi(source)
+def _read(source: Path, target: Path, listen: ListenFor) -> tuple[MidiFile, Song, tuple[Bar, ...], Hearing | None]:
+    music = read_music(source, target, listen)
+    file = music.file
     song = to_song(file, source.name)
     bars = song.bars()
     if not bars:
         raise UsageError(f"{source.name}: there is no note in it, so there is nothing to go on from")
-    return file, song, bars
+    return file, song, bars, music.hearing
+
+
+def _heard(hearing: Hearing | None, source: Path) -> dict[str, Any]:
+    """What is told of a recording; nothing of a .mid."""
+    return {} if hearing is None else hearing.told(source.name)
 
 
 def _with_tempo(settings: Settings, file: MidiFile, song: Song, at: Ticks) -> Settings:
