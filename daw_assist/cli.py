@@ -12,7 +12,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from daw_assist import app, beside, config, demo, doctor, live_command, plugins_command, render_command
+from daw_assist import (
+    app,
+    beside,
+    config,
+    demo,
+    doctor,
+    live_command,
+    picture_command,
+    plugins_command,
+    render_command,
+    score_command,
+)
 from daw_assist.bench import command as bench
 from daw_assist.errors import DawAssistError, UsageError
 from daw_assist.music.parts import PART_NAMES
@@ -257,6 +268,12 @@ def _sound(commands: argparse._SubParsersAction[_Parser]) -> None:
     play = commands.add_parser("play", help="a .mid on the sound output, as `render` would write it")
     render_command.add_play_options(play)
     play.set_defaults(run=render_command.run_play)
+    picture = commands.add_parser("picture", help="a .mid in, its piano roll as .png or .svg out")
+    picture_command.add_options(picture)
+    picture.set_defaults(run=picture_command.run)
+    score = commands.add_parser("score", help="a .mid in, its notation as .musicxml, .svg or .pdf out")
+    score_command.add_options(score)
+    score.set_defaults(run=score_command.run)
     plugins = commands.add_parser("plugins", help="the VST3/AU plug-ins of this machine, and which of them work")
     plugins_command.add_options(plugins)
     plugins.set_defaults(run=plugins_command.run)

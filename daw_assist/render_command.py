@@ -85,6 +85,10 @@ def audio_wanted(args: argparse.Namespace) -> Sound | None:
         if args.rack is not None:
             raise UsageError("--rack is for --audio: say where the sound is to go, or leave it out")
         return None
+    if args.audio.resolve() in (args.source.resolve(), args.out.resolve()):
+        raise UsageError(
+            f"--audio {args.audio} is another file of this command, which would be lost: choose another name"
+        )
     sound = Sound(rack=Rack() if args.rack is None else load_rack(args.rack))
     check_target(args.audio, sound)
     return sound

@@ -111,6 +111,7 @@ REFUSED = [
     (["render", "empty.mid", "-o", "x.wav"], "there is no note in it", 2),
     (["play", "tune.mid", "--device", "no such output"], "there is no sound output", 1),
     (["continue", "tune.mid", "-o", "y.mid", "--audio", "y.txt"], "y.txt", 2),
+    (["continue", "hum.wav", "-o", "y.mid", "--audio", "./hum.wav"], "would be lost", 2),
     (["continue", "tune.mid", "-o", "y.mid", "--rack", "r.toml"], "--rack is for --audio", 2),
 ]  # fmt: skip
 
