@@ -16,12 +16,13 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 from daw_assist.clock import NS_PER_MS, Clock, HostNs
 from daw_assist.incoming import Incoming
 from daw_assist.live_plans import Ask, FillAsk, WarmAsk
+from daw_assist.live_view import ViewMaker
 from daw_assist.mailbox import Bounded, Latest
 from daw_assist.midi.ports import MidiInput
 from daw_assist.performance import Performance, Refusal
@@ -29,6 +30,7 @@ from daw_assist.suggest.hands import Control
 from daw_assist.suggest.harmony_plan import Harmonization, HarmonyAsk
 from daw_assist.suggest.steer import Steer
 from daw_assist.suggest.suggestion import Suggestion
+from daw_assist.suggest.view import Choose, Hear, LiveView, Place
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ STEP_NS = 4 * NS_PER_MS
 INBOX = 8_192
 STATUS_S = 1.0
 LINK_WAIT_S = 0.005
+MOST_TOLD = 256
+"""Messages that are told to a page at once."""
 REOPEN_S = 0.5
 PORTS_LOST = "ports_lost"
 SWITCH_S = 0.0005
@@ -44,6 +48,15 @@ SWITCH_S = 0.0005
 _NAMES = {Ask: "continue", FillAsk: "fill", HarmonyAsk: "harmonize", WarmAsk: "warm"}
 """The request of each kind of ask, in the order in which they are sent."""
 AnyAsk = Ask | FillAsk | HarmonyAsk | WarmAsk
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page hears of the live process: `viewer` looks (T2), `sent` is what went out (T3); T4 takes both."""
+
+    viewer: ViewMaker
+    sent: Bounded[bytes]
+    views: Latest[LiveView] = field(default_factory=Latest)
 
 
 class Asks:
@@ -91,16 +104,18 @@ class LiveLoops:
         asks: Asks,
         incoming: Incoming,
         more_status: Callable[[], dict[str, Any]] = dict,
+        page: Page | None = None,
     ) -> None:
         self._performance, self._port, self._clock = performance, port, clock
         self._incoming, self._more_status = incoming, more_status
         self._open_link, self._asks = open_link, asks
         self._wake = threading.Event()
         self._inbox: Bounded[tuple[bytes, HostNs]] = Bounded(INBOX, self._wake)
-        self._controls: Bounded[Control | Steer | Refusal] = Bounded(64, self._wake)
+        self._controls: Bounded[Control | Steer | Refusal | Place | Choose | Hear] = Bounded(64, self._wake)
         self._plans: Latest[Suggestion] = Latest(self._wake)
         self._chords: Latest[Harmonization] = Latest(self._wake)
         self._status: Latest[dict[str, Any]] = Latest()
+        self._page = page
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._music, name="music", daemon=True),
@@ -182,6 +197,12 @@ class LiveLoops:
                     self._incoming.set_thru(control.thru)
             elif isinstance(control, Refusal):
                 self._performance.refused(control)
+            elif isinstance(control, Place):
+                self._performance.place_bars(control)
+            elif isinstance(control, Choose):
+                self._performance.plans.policy.choose(control.index)
+            elif isinstance(control, Hear):
+                self._performance.hear_bars(control)
             elif control.name == PORTS_LOST:
                 self._performance.let_go(self._clock.now())
             else:
@@ -191,6 +212,8 @@ class LiveLoops:
         if (chords := self._chords.take()) is not None:
             self._performance.harmonized(chords, self._clock.now())
         self._performance.step(self._clock.now())
+        if self._page is not None and (view := self._page.viewer.look(self._clock.now())) is not None:
+            self._page.views.put(view)
 
     def _link(self) -> None:
         while not self._stopping.is_set():
@@ -219,15 +242,33 @@ class LiveLoops:
             if now - last_status > STATUS_S and (status := self._status.take()) is not None:
                 link.ask("live_status", state=status)
                 last_status = now
+            if self._page is not None:
+                self._show(link, self._page)
             for news in link.poll(LINK_WAIT_S):
                 self._hear(news)
+
+    def _show(self, link: Link, page: Page) -> None:
+        """To the page: the newest view, and all that was sent."""
+        if (view := page.views.take()) is not None:
+            link.ask("live_view", **{name: getattr(view, name) for name in view.__struct_fields__})
+        sent: list[bytes] = []
+        while len(sent) < MOST_TOLD and (message := page.sent.take()) is not None:
+            sent.append(message)
+        if sent:
+            link.ask("live_sent", messages=tuple(sent))
 
     def _hear(self, news: Any) -> None:
         """An Answer (`name`, `value`, `error`) or an Event (`topic`, `body`)."""
         if getattr(news, "topic", None) == "control":
             told = news.body
-            control = Control(told.name, told.bars, told.part, told.action)
-            self._controls.put(told.steer if told.steer is not None else control)
+            for message in told.messages:
+                # As the port's thread would, but never passed on: the page sounds its own keys.
+                self._inbox.put((message, self._clock.now()))
+            given = told.steer or told.place or told.choose or told.hear
+            if given is not None:
+                self._controls.put(given)
+            elif not told.messages:
+                self._controls.put(Control(told.name, told.bars, told.part, told.action))
         elif getattr(news, "name", None) not in ("continue", "fill", "harmonize"):
             return
         elif isinstance(news.value, Suggestion):

@@ -28,7 +28,7 @@ from daw_assist.live_harmony import LiveHarmony
 from daw_assist.live_plans import Asker, LivePlans
 from daw_assist.midi.message import is_note_off, is_note_on, key_of
 from daw_assist.music.bars import Bar
-from daw_assist.music.metre import Metre, parse_metre
+from daw_assist.music.metre import BarLine, Metre, parse_metre
 from daw_assist.music.time import TICKS_PER_QUARTER
 from daw_assist.schedule.sender import Sender
 from daw_assist.suggest.hands import ACTIONS, Control, Controls, Hands
@@ -39,6 +39,7 @@ from daw_assist.suggest.modes import Mode, Turns, turns_of
 from daw_assist.suggest.policy import Chosen, Narrow
 from daw_assist.suggest.steer import Steer, parse_fill, parse_mode, steered, steered_chords
 from daw_assist.suggest.suggestion import Settings, Suggestion
+from daw_assist.suggest.view import Hear, Place, placed
 from daw_assist.tokens.asked import fault_of
 from daw_assist.transport.internal import InternalClock
 from daw_assist.transport.position import BarGrid
@@ -93,6 +94,8 @@ class Performance:
         self.mode, self.muted = mode, False
         self.complaint: str | None = None
         """What was asked of it last that it cannot do."""
+        self.heard_version = 0
+        """Rises when bars were put into what was heard."""
         self._fill, self._taps = fill, TapTempo()
         self._told_metre: Metre | None = None
         self._made_with = settings, harmony.settings if harmony is not None else None
@@ -231,6 +234,29 @@ class Performance:
                 return
             if not clock.running:
                 clock.start(at)
+
+    def place_bars(self, place: Place) -> None:
+        """Show these bars as the suggestion; what was shown can be taken back."""
+        policy, first_bar = self.plans.policy, (self._bar if self._bar is not None else -1) + 1
+        policy.place(placed(place, policy.suggestion, self.plans.settings, first_bar), place.index)
+        self.counters["place"] += 1
+
+    def hear_bars(self, hear: Hear) -> None:
+        """Work on these bars: they are what was heard last."""
+        self.listener.hear(hear.bars)
+        self.heard_version += 1
+        self.plans.policy.renew()
+
+    @property
+    def position_bar(self) -> int | None:
+        """The bar of the song that runs, from 0; None before the first step."""
+        return self._bar
+
+    def place(self, now: HostNs) -> tuple[float, BarLine, int]:
+        """Where the song is: tick, its bar, and how many bars will have been heard before that bar."""
+        tick = self.transport.tick_at(now) if self.transport.running else self._last[0]
+        line = self.grid.bar_at(tick)
+        return tick, line, self.listener.next_bar + max(0, line.index - self._closing)
 
     def steer(self, steer: Steer, now: HostNs) -> bool:
         """Settings, mode or metre as they are to be from now on; False, and a `complaint`, if something is wrong with it."""

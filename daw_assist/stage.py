@@ -10,12 +10,15 @@ from typing import Any
 from daw_assist.clock import NS_PER_MS, HostNs, MonotonicClock
 from daw_assist.context.listener import Listener
 from daw_assist.incoming import Incoming
-from daw_assist.live import Asks, LiveLoops
+from daw_assist.live import Asks, LiveLoops, Page
 from daw_assist.live_harmony import LiveHarmony
+from daw_assist.live_view import ViewMaker
+from daw_assist.mailbox import Bounded
 from daw_assist.midi.echo import EchoDetector
 from daw_assist.midi.guard import GuardedOutput, Watchdog
 from daw_assist.midi.keeper import PortKeeper
 from daw_assist.midi.ports import MidiInput, MidiOutput
+from daw_assist.midi.told import MOST_UNTOLD, ToldOutput
 from daw_assist.music.metre import Metre
 from daw_assist.music.parts import DRUM_CHANNEL, Part
 from daw_assist.performance import OnBar, Performance
@@ -125,12 +128,15 @@ def open_stage(
     mode: Mode = Mode.CONTINUE,
     fill: tuple[int, int] | None = None,
     guard: Guard | None = None,
+    page: bool = False,
 ) -> Iterator[Stage]:
     """Build and start listener, sender and loops; at the end everything that sounds is ended and the ports are closed.
 
-    With a `guard` the out port is under the watchdog, and lost ports are opened again.
+    With a `guard` the out port is under the watchdog, and lost ports are opened again. With a `page` the server is told what is
+    seen and sent.
     """
     clock, asks = MonotonicClock(), Asks()
+    sent: Bounded[bytes] | None = Bounded(MOST_UNTOLD) if page else None
     echoes = _OwnNotes()
     with ExitStack() as stack:
         watchdog = guard.watchdog if guard is not None else None
@@ -138,7 +144,7 @@ def open_stage(
         def guarded(pair: Ports) -> Ports:
             output = GuardedOutput(pair[1], watchdog.tell if watchdog else lambda message: None, clock)
             echoes.output = output
-            return pair[0], output
+            return pair[0], output if sent is None else ToldOutput(output, sent)
 
         ports = guarded(ports)
         keeping: list[PortKeeper] = []
@@ -181,8 +187,9 @@ def open_stage(
             return told
 
         loops = LiveLoops(
-            performance, ports[0], clock, lambda: ServerLink(endpoint, topics=("control",)), asks, incoming, more_status
-        )
+            performance, ports[0], clock, lambda: ServerLink(endpoint, topics=("control",)), asks, incoming, more_status,
+            None if sent is None else Page(ViewMaker(performance), sent),
+        )  # fmt: skip
         loops.start()
         stack.callback(loops.stop)
         if guard is not None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daw_assist.context.heard import EARLY_TICKS, HeardBar, Press, snap
 from daw_assist.music.bars import Bar
 from daw_assist.music.metre import BarLine
 from daw_assist.music.notes import Note
 from daw_assist.music.parts import DRUM_CHANNEL, Part
+from daw_assist.music.time import Ticks
 from daw_assist.transport.position import BarGrid
 
 MAX_PRESSES = 512
@@ -121,6 +122,18 @@ class Listener:
     def context(self) -> Context:
         """The last bars. An older one may differ from what it was, where a held key has been let go since."""
         return Context(self._count - len(self._closed), tuple(heard.bar() for heard in self._closed))
+
+    def own(self) -> tuple[Bar, ...]:
+        """Of each bar of `context`, what the assistant played."""
+        return tuple(replace(heard.bar(), notes=tuple(sorted(heard.own))) for heard in self._closed)
+
+    def hear(self, bars: Sequence[Bar]) -> None:
+        """Take bars into the history as though they had just been heard (a file that is worked on)."""
+        for bar in bars:
+            line = BarLine(self._count, Ticks(0), bar.length, bar.metre)
+            presses = [(int(n.onset), Press(n.part, n.pitch, n.velocity, n.onset, n.end)) for n in bar.notes]
+            self._closed.append(HeardBar(line, presses, ()))
+            self._count += 1
 
     def sounding(self) -> tuple[Sounding, ...]:
         """The notes that sound now, oldest first."""

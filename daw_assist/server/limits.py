@@ -71,6 +71,22 @@ def check_action(action: str) -> None:
         raise _no(f"there is no action {action[:24]!r}; there are {', '.join(ACTIONS)}")
 
 
+def check_play(messages: tuple[bytes, ...]) -> None:
+    """`RequestError` (bad_request) unless all of them are channel messages."""
+    for message in messages:
+        right = len(message) in (2, 3) and 0x80 <= message[0] < 0xF0 and max(message[1:]) < 0x80
+        if not right or len(message) != (2 if message[0] & 0xF0 in (0xC0, 0xD0) else 3):
+            raise _no(f"{message[:4].hex()} is no channel message: send a status byte and one or two data bytes")
+
+
+def check_place(candidates: tuple[tuple[Bar, ...], ...]) -> None:
+    """`RequestError` (bad_request) unless each is 1..16 bars that music could hold."""
+    for bars in candidates:
+        if not 1 <= len(bars) <= MAX_BARS:
+            raise _no(f"a candidate has 1..{MAX_BARS} bars, not {len(bars)}")
+        check_context(bars)
+
+
 def check_steer(steer: Steer) -> None:
     """`RequestError` (bad_request) unless everything that is moved has a place to go to."""
     idle = [name for name in steer.clear if name not in CLEARABLE]

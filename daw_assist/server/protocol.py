@@ -29,6 +29,7 @@ from daw_assist.suggest.harmony import HarmonySettings
 from daw_assist.suggest.harmony_plan import Harmonization
 from daw_assist.suggest.steer import Steer
 from daw_assist.suggest.suggestion import Settings, Suggestion
+from daw_assist.suggest.view import Choose, Hear, LiveView, Place
 from daw_assist.tokens.asked import part_words
 
 VERSION = 1
@@ -129,6 +130,38 @@ class LearnRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     action: str
 
 
+class PlayRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Channel messages of 2 or 3 bytes, as they would come in at the port."""
+
+    messages: Annotated[tuple[bytes, ...], msgspec.Meta(min_length=1, max_length=128)]
+
+
+class SentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What has just been sent to the out port, oldest first."""
+
+    messages: tuple[bytes, ...]
+
+
+class PlaceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Each candidate's bars; `origin`: the engine's answer that they are or were made from."""
+
+    candidates: Annotated[tuple[tuple[Bar, ...], ...], msgspec.Meta(min_length=1, max_length=8)]
+    index: Annotated[int, msgspec.Meta(ge=0, le=7)] = 0
+    origin: Suggestion | None = None
+
+
+class ChooseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which candidate, from 0."""
+
+    index: Annotated[int, msgspec.Meta(ge=0, le=7)]
+
+
+class HearRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bars, oldest first, at most 64."""
+
+    bars: tuple[Bar, ...]
+
+
 _hints = get_type_hints(Steer)
 SteerFields = msgspec.defstruct(
     "SteerFields", [(field.name, _hints[field.name], field.default) for field in fields_of(Steer)],
@@ -217,6 +250,10 @@ class ControlEvent(msgspec.Struct, frozen=True):
     part: Part | None = None
     action: str | None = None
     steer: Steer | None = None
+    messages: tuple[bytes, ...] = ()
+    place: Place | None = None
+    choose: Choose | None = None
+    hear: Hear | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,13 +312,19 @@ REQUESTS: Mapping[str, Spec] = {
         Spec("learn", LearnRequest, Done, "Put an action on the next note, control or program change that is played."),
         Spec("unlearn", LearnRequest, Done, "Take an action off whatever it is on."),
         Spec("steer", SteerRequest, Done, "Move settings, mode, metre or tempo of the live process."),
+        Spec("play", PlayRequest, Done, "MIDI messages, heard as though they came in at the port.", 65_536),
+        Spec("place", PlaceRequest, Done, "Show these bars as the suggestion, and hold them.", MUSIC_BYTES),
+        Spec("choose", ChooseRequest, Done, "Show the candidate of this place."),
+        Spec("hear", HearRequest, Done, "Take bars into what was heard, as a file that is worked on.", MUSIC_BYTES),
+        Spec("live_view", LiveView, Done, "The live process shows itself.", MUSIC_BYTES),
+        Spec("live_sent", SentRequest, Done, "What the live process has just sent.", 65_536),
         Spec("shutdown", Nothing, Done, "End the server and its engine."),
     )
 }
 
 CONTROLS = (
     "accept", "reject", "next", "previous", "panic", "stop_playing", "undo", "hold", "mute", "audition", "tap",
-    "clock", "learn", "unlearn", "steer",
+    "clock", "learn", "unlearn", "steer", "play", "place", "choose", "hear",
 )  # fmt: skip
 """Requests that are passed on to the live process on the topic `control`."""
 
@@ -291,6 +334,10 @@ EVENTS: Mapping[str, EventSpec] = {
         EventSpec("status", ServerStatus, "Once a second, on every change, and at once to each new subscriber."),
         EventSpec("engine", EngineEvent, "The engine process starts, is ready, or went down, and why."),
         EventSpec("note", NoteEvent, "A note of a candidate that is still being made."),
+        EventSpec(
+            "view", LiveView, "What the live process shows, when it changes, and at once to each new subscriber."
+        ),
+        EventSpec("sent", SentRequest, "MIDI messages that the live process has just sent."),
         EventSpec("control", ControlEvent, "What the live process is asked to do."),
     )
 }

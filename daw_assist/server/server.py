@@ -41,6 +41,8 @@ from daw_assist.server.limits import (
     check_context,
     check_fill,
     check_harmonize,
+    check_place,
+    check_play,
     check_settings,
     check_steer,
 )
@@ -49,6 +51,7 @@ from daw_assist.server.protocol import (
     REQUESTS,
     AcceptRequest,
     CancelRequest,
+    ChooseRequest,
     ContinueRequest,
     ControlEvent,
     Done,
@@ -56,12 +59,16 @@ from daw_assist.server.protocol import (
     EngineStatus,
     FillRequest,
     HarmonizeRequest,
+    HearRequest,
     LearnRequest,
     LiveState,
     LiveStatusRequest,
     NoteEvent,
+    PlaceRequest,
+    PlayRequest,
     Pong,
     RefusedError,
+    SentRequest,
     ServerStatus,
     SteerRequest,
     WarmReply,
@@ -74,6 +81,7 @@ from daw_assist.server.protocol import (
 from daw_assist.server.sockets import MAX_REQUEST_BYTES, Context, Gate, Socket, guard, harden
 from daw_assist.server.waiting import Waiting, WaitingRoom
 from daw_assist.suggest.steer import Steer
+from daw_assist.suggest.view import Choose, Hear, LiveView, Place
 
 LIVE_TIMEOUT_S = 3.0
 STATUS_EVERY_S = 1.0
@@ -127,6 +135,7 @@ class Server:
         self._counters: Counter[str] = Counter()
         self._live: LiveState | None = None
         self._live_at = 0.0
+        self._view: LiveView | None = None
         self._started = 0.0
         self._status_at = 0.0
         self._version = installed_version()
@@ -139,6 +148,8 @@ class Server:
             "harmonize": self._on_harmonize,
             "cancel": self._on_cancel,
             "live_status": self._on_live_status,
+            "live_view": self._on_live_view,
+            "live_sent": self._on_live_sent,
             "shutdown": self._on_shutdown,
             **dict.fromkeys(CONTROLS, self._on_control),
         }
@@ -342,6 +353,15 @@ class Server:
         self._live, self._live_at = request.state, self._now()
         return Done()
 
+    def _on_live_view(self, _: Waiting, view: LiveView) -> Done:
+        self._view = view
+        self._publish("view", view)
+        return Done()
+
+    def _on_live_sent(self, _: Waiting, request: SentRequest) -> Done:
+        self._publish("sent", request)
+        return Done()
+
     def _on_control(self, waiting: Waiting, request: msgspec.Struct) -> Done:
         if self._live_now() is None:
             raise RequestError("no_live", f"nobody plays, so {waiting.name} reaches no one: start daw-assist live")
@@ -355,6 +375,17 @@ class Server:
             steer = Steer(**msgspec.structs.asdict(request.settings))
             check_steer(steer)
             event = ControlEvent(waiting.name, steer=steer)
+        elif isinstance(request, PlayRequest):
+            check_play(request.messages)
+            event = ControlEvent(waiting.name, messages=request.messages)
+        elif isinstance(request, PlaceRequest):
+            check_place(request.candidates)
+            event = ControlEvent(waiting.name, place=Place(request.candidates, request.index, request.origin))
+        elif isinstance(request, ChooseRequest):
+            event = ControlEvent(waiting.name, choose=Choose(request.index))
+        elif isinstance(request, HearRequest):
+            check_context(request.bars)
+            event = ControlEvent(waiting.name, hear=Hear(request.bars))
         self._publish("control", event)
         return Done()
 
@@ -414,6 +445,12 @@ class Server:
                 topics.append(frame[1:65])
         if any(b"status".startswith(topic) for topic in topics):
             self._publish_status()
+        if (
+            any(b"view".startswith(topic) for topic in topics)
+            and self._view is not None
+            and self._live_now() is not None
+        ):
+            self._publish("view", self._view)
         if any(b"engine".startswith(topic) for topic in topics):
             reason = self._engine.reason if self._engine.state is EngineState.DOWN else None
             self._publish("engine", EngineEvent(self._engine.state.value, reason))

@@ -1,0 +1,81 @@
+"""The live process as a page shows it, made when something has changed. Threads: one (T2)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from daw_assist.clock import NS_PER_MS, NS_PER_SECOND, HostNs
+from daw_assist.music.bars import Bar
+from daw_assist.performance import Performance
+from daw_assist.suggest.view import MOST_HEARD, LiveView, PlanView, PlayingView
+
+NOT_BEFORE_NS = 25 * NS_PER_MS
+"""Views are at least so far apart: a chord is one change."""
+AGAIN_NS = NS_PER_SECOND
+"""So often while the song runs, though nothing but time has changed."""
+
+
+class ViewMaker:
+    """Looks at a performance and says what is new."""
+
+    def __init__(self, performance: Performance, wall: Callable[[], float] = time.time) -> None:
+        self._performance, self._wall = performance, wall
+        self._seen: tuple[Any, ...] = ()
+        self._made_at: HostNs | None = None
+        self._changed = 0
+
+    def look(self, now: HostNs) -> LiveView | None:
+        """The view, if it is time for one."""
+        since = None if self._made_at is None else now - self._made_at
+        if since is not None and since < NOT_BEFORE_NS:
+            return None
+        seen = self._key()
+        if seen == self._seen and since is not None:
+            if not self._performance.transport.running or since < AGAIN_NS:
+                return None
+        else:
+            self._changed += 1
+        self._seen, self._made_at = seen, now
+        return self._view(now)
+
+    def _key(self) -> tuple[Any, ...]:
+        """Equal as long as nothing but time has changed."""
+        one = self._performance
+        policy, plans, transport = one.plans.policy, one.plans, one.transport
+        return (
+            one.listener.counters()["notes"], len(one.listener.sounding()), one.listener.next_bar, one.position_bar,
+            policy.suggestion, policy.index, policy.armed, policy.held, policy.placed, plans.playing, plans.is_playing,
+            plans.settings, plans.seed_locked, plans.paused, one.mode, one.muted, one.audition.is_playing, one.complaint,
+            one.controls.learning, one.controls.bindings, transport.running, transport.epoch, transport.name,
+            round(transport.bpm, 1), one.heard_version,
+        )  # fmt: skip
+
+    def _view(self, now: HostNs) -> LiveView:
+        one = self._performance
+        policy, plans, transport = one.plans.policy, one.plans, one.transport
+        tick, line, number = one.place(now)
+        heard = one.listener.context().bars[-MOST_HEARD:]
+        running = one.listener.running_bar(tick)
+        ours = plans.ours().get(line.index, Bar(line.metre, (), line.length))
+        own = one.listener.own()
+        plan = None
+        if policy.suggestion is not None:
+            ahead = 1 if policy.held else policy.suggestion.first_bar - line.index
+            plan = PlanView(
+                number + ahead, policy.index, policy.armed is not None, policy.held, policy.placed, policy.suggestion
+            )
+        playing = None
+        if plans.is_playing and plans.playing is not None:
+            chosen = plans.playing
+            playing = PlayingView(number + chosen.first_bar - line.index, chosen.candidate.bars)
+        return LiveView(
+            at=self._wall(), running=transport.running, now=round(tick - line.start, 3), bar=line.index, number=number,
+            bpm=round(transport.bpm, 3), source=transport.name, quality=transport.quality(), reason=transport.reason,
+            open=running, heard=heard, ours=(*own[-len(heard) :], ours) if heard else (ours,), plan=plan, playing=playing,
+            settings=plans.settings, mode=str(one.mode), muted=one.muted, paused=plans.paused,
+            auditioning=one.audition.is_playing, learning=one.controls.learning, seed_locked=plans.seed_locked,
+            hands={str(trigger): action for trigger, action in one.controls.bindings.items()}, told=one.complaint,
+            changed=self._changed,
+        )  # fmt: skip

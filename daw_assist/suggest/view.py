@@ -1,0 +1,110 @@
+"""What a page shows of the live process, and what it puts into it. Frozen values; the wire's structs and no more.
+
+Bars are counted as they were heard (`number`), which a jump of the song does not disturb; ticks count from a bar's line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from daw_assist.music.bars import Bar
+from daw_assist.suggest.suggestion import Candidate, Provenance, Settings, Suggestion
+
+MOST_HEARD = 32
+BY_HAND = "edited by hand"
+"""Among the faults of a candidate that somebody changed: its surprise is that of what it was."""
+
+
+class PlanView(msgspec.Struct, frozen=True):
+    """What is ready: `number` is the bar it would begin at, `index` the candidate that is shown."""
+
+    number: int
+    index: int
+    armed: bool
+    held: bool
+    edited: bool
+    suggestion: Suggestion
+
+
+class PlayingView(msgspec.Struct, frozen=True):
+    """What the assistant plays now, from the bar `number` on."""
+
+    number: int
+    bars: tuple[Bar, ...]
+
+
+class LiveView(msgspec.Struct, frozen=True):
+    """The live process at the instant `at` (Unix seconds).
+
+    `now` ticks of the running bar have passed (it is bar `bar` of the song, from 0, and the `number`-th heard); `heard` are the
+    bars before it, oldest first; `ours` is what the assistant played of each of them, and last of the running bar.
+    """
+
+    at: float
+    running: bool
+    now: float
+    bar: int
+    number: int
+    bpm: float
+    source: str
+    quality: dict[str, bool | int | float | str]
+    reason: str
+    open: Bar
+    heard: tuple[Bar, ...]
+    ours: tuple[Bar, ...]
+    plan: PlanView | None
+    playing: PlayingView | None
+    settings: Settings
+    mode: str
+    muted: bool
+    paused: bool
+    auditioning: bool
+    learning: str | None
+    seed_locked: bool
+    hands: dict[str, str]
+    told: str | None
+    changed: int
+    """Rises with every change but that of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Bars that are to be shown as the suggestion; `origin` says where they come from, if the engine made them."""
+
+    candidates: tuple[tuple[Bar, ...], ...]
+    index: int = 0
+    origin: Suggestion | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """The candidate that is to be shown, from 0."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hear:
+    """Bars that are to be history, as though they had just been heard."""
+
+    bars: tuple[Bar, ...]
+
+
+def placed(place: Place, shown: Suggestion | None, settings: Settings, first_bar: int) -> Suggestion:
+    """The suggestion that is shown from now on. What was changed by hand says so, and keeps seed and surprise of what it was."""
+    source = place.origin or shown
+    known = source.candidates if source is not None else ()
+    made = []
+    for i, bars in enumerate(place.candidates):
+        like = known[i] if i < len(known) else None
+        if like is not None and like.bars == bars:
+            made.append(like)
+        elif like is not None:
+            faults = like.faults if BY_HAND in like.faults else (*like.faults, BY_HAND)
+            made.append(Candidate(bars, like.nats_per_note, like.seed, faults))
+        else:
+            made.append(Candidate(bars, 0.0, 0, (BY_HAND,)))
+    provenance = source.provenance if source is not None else Provenance("by hand", "", "", settings, 0, 0, 0, {})
+    return Suggestion(source.epoch if source is not None else 0, first_bar, tuple(made), provenance)
