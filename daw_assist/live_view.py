@@ -9,7 +9,7 @@ from typing import Any
 from daw_assist.clock import NS_PER_MS, NS_PER_SECOND, HostNs
 from daw_assist.music.bars import Bar
 from daw_assist.performance import Performance
-from daw_assist.suggest.view import MOST_HEARD, LiveView, PlanView, PlayingView
+from daw_assist.suggest.view import BY_HAND, MOST_HEARD, LiveView, PlanView, PlayingView
 
 NOT_BEFORE_NS = 25 * NS_PER_MS
 """Views are at least so far apart: a chord is one change."""
@@ -46,7 +46,7 @@ class ViewMaker:
         policy, plans, transport = one.plans.policy, one.plans, one.transport
         return (
             one.listener.counters()["notes"], len(one.listener.sounding()), one.listener.next_bar, one.position_bar,
-            policy.suggestion, policy.index, policy.armed, policy.held, policy.placed, plans.playing, plans.is_playing,
+            policy.suggestion, policy.index, policy.armed, policy.held, plans.playing, plans.is_playing,
             plans.settings, plans.seed_locked, plans.paused, one.mode, one.muted, one.audition.is_playing, one.complaint,
             one.controls.learning, one.controls.bindings, transport.running, transport.epoch, transport.name,
             round(transport.bpm, 1), one.heard_version,
@@ -63,8 +63,9 @@ class ViewMaker:
         plan = None
         if policy.suggestion is not None:
             ahead = 1 if policy.held else policy.suggestion.first_bar - line.index
+            edited = any(BY_HAND in candidate.faults for candidate in policy.suggestion.candidates)
             plan = PlanView(
-                number + ahead, policy.index, policy.armed is not None, policy.held, policy.placed, policy.suggestion
+                number + ahead, policy.index, policy.armed is not None, policy.held, edited, policy.suggestion
             )
         playing = None
         if plans.is_playing and plans.playing is not None:

@@ -68,8 +68,6 @@ class Policy:
         self.index = 0
         self.held = False
         """Frozen: no draft replaces what is shown."""
-        self.placed = False
-        """Whether what is shown was put there (`place`) and not drafted."""
         self.armed: Narrow | None = None
         self.epoch = 0
         self.draft_ms = 0.0
@@ -152,7 +150,7 @@ class Policy:
         if self.held or (self._turned and shown is not None and shown.first_bar == suggestion.first_bar):
             self.counters["drafts_passed_over"] += 1
             return False
-        self.suggestion, self.index, self._turned, self.placed = suggestion, 0, False, False
+        self.suggestion, self.index, self._turned = suggestion, 0, False
         self.counters["drafts_ready"] += not late
         return True
 
@@ -242,7 +240,7 @@ class Policy:
         """Show this instead, and keep hold of it; what was shown can be taken back."""
         self.put_away()
         self.suggestion, self.index = suggestion, min(index, len(suggestion.candidates) - 1)
-        self._turned, self.held, self.placed = True, True, True
+        self._turned, self.held = True, True
         self.counters["placed"] += 1
 
     def choose(self, index: int) -> None:
@@ -254,7 +252,7 @@ class Policy:
         """Show nothing; it can be taken back."""
         if self.suggestion is not None and not self.aligned:
             self._undo.append(_Shown(self.suggestion, self.index))
-        self.suggestion, self.index, self._turned, self.placed = None, 0, False, False
+        self.suggestion, self.index, self._turned = None, 0, False
 
 
 def narrowed(candidate: Candidate, narrow: Narrow) -> Candidate:
