@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from daw_assist.engine.echo import heard
 from daw_assist.engine.generate import Continuation, Decoder, Frame, Plan, continue_from, prefill
 from daw_assist.engine.guidance import Guided
 from daw_assist.errors import UsageError
@@ -92,6 +93,21 @@ def suggest(
         return Candidate(with_dynamics(new, bars, settings.loudness), _surprise(found), seed)
 
     return _made(next_leg, candidate, settings, model, (epoch, first_bar), on_note, is_stale, bars)
+
+
+def read_ahead(
+    bars: Sequence[Bar],
+    settings: Settings,
+    model: Model,
+    first_bar: int,
+    is_stale: Callable[[], bool] = lambda: False,
+) -> tuple[int, int]:
+    """What `suggest` will read, model and echo both; gives how many ids it is, and how many were held already."""
+    prompt = encode_prompt(bars, settings, model.context_tokens, first_bar)
+    reused = prefill(model, prompt.ids, is_stale)
+    if model.trust:
+        heard(model.trust, [*_remembered(bars[: len(bars) - prompt.bars]), *prompt.ids])
+    return len(prompt.ids), reused
 
 
 def fill(

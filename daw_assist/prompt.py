@@ -14,7 +14,8 @@ from daw_assist.music.keys import parse_key
 from daw_assist.music.metre import Metre
 from daw_assist.music.parts import Part
 from daw_assist.suggest.suggestion import Settings
-from daw_assist.tokens.encode import encode_ahead, encode_bars, encode_events, encode_header
+from daw_assist.tokens.encode import encode_ahead, encode_bar_opening, encode_events, encode_header
+from daw_assist.tokens.vocab import BAR
 
 ROOM_SHARE = 0.4
 """Share of the context that is kept free for what is to come, at least."""
@@ -55,17 +56,19 @@ def encode_prompt(
     prefix of the next one's most of the time.
     """
     header = _header(bars, settings)
-    kept = room_for(bars[-NEAR_BARS:], settings.bars, context_tokens, begun)
-    start = _first_that_fits(bars, context_tokens - kept - len(header))
+    near = [encode_events(bar) for bar in bars[-NEAR_BARS:]]
+    kept = room_for(near, settings.bars, context_tokens, begun)
+    events = _that_fit(bars, context_tokens - kept - len(header), near)
+    start = len(bars) - len(events)
     if start or first_bar > len(bars) >= WINDOW_BARS:
         start = min(start + -(first_bar - len(bars) + start) % FORGET_BARS, max(start, len(bars) - 1))
     metre = bars[-1].metre if bars else Metre()
-    return Prompt((*header, *encode_bars(bars[start:])), len(bars) - start, metre)
+    return Prompt((*header, *_spoken(bars[start:], events)), len(bars) - start, metre)
 
 
-def room_for(like: Sequence[Bar], count: int, context_tokens: int, begun: int = 0) -> int:
-    """Tokens to keep free for `count` bars like those, of which `begun` tokens are made."""
-    usual = sum(len(encode_events(bar)) + 3 for bar in like) * count / max(1, len(like))
+def room_for(like: Sequence[Sequence[int]], count: int, context_tokens: int, begun: int = 0) -> int:
+    """Tokens to keep free for `count` bars like those with such events, of which `begun` tokens are made."""
+    usual = sum(len(events) + 3 for events in like) * count / max(1, len(like))
     # A quarter more than usual, in whole steps upwards.
     steps = -int(-(usual * 5 / 4 / context_tokens - ROOM_SHARE) // ROOM_STEP)
     share = min(MOST_ROOM_SHARE, ROOM_SHARE + max(0, steps) * ROOM_STEP)
@@ -85,19 +88,35 @@ def parts_of(names: Iterable[str]) -> frozenset[Part]:
     return frozenset(Part[name.upper()] for name in names)
 
 
-def _first_that_fits(bars: Sequence[Bar], room: int) -> int:
-    """Where to begin so that the rest takes at most `room` ids; the first bar says its metre (2 of them).
+def _that_fit(bars: Sequence[Bar], room: int, near: Sequence[list[int]] = ()) -> list[list[int]]:
+    """Events of the last bars that take at most `room` ids; the first bar says its metre (2 of them). `near`: of the last few,
+    where they are known.
 
-    From the end backwards, so that a long piece is not encoded whole.
+    From the end backwards, so that a long piece is not encoded whole; each bar once, because to know one again costs
+    more than all else.
     """
+    found: list[list[int]] = []
     start, free = len(bars), room - 2
     while start:
         bar, before = bars[start - 1], bars[max(0, start - 2)]
-        free -= len(encode_events(bar)) + 1 + 2 * (bar.metre != before.metre)
+        events = near[-1 - len(found)] if len(found) < len(near) else encode_events(bar)
+        free -= len(events) + 1 + 2 * (bar.metre != before.metre)
         if free < 0:
             break
+        found.append(events)
         start -= 1
-    return start
+    return found[::-1]
+
+
+def _spoken(bars: Sequence[Bar], events: Sequence[list[int]]) -> list[int]:
+    """What `encode_bars` says of them; `events` of the last of them or more."""
+    ids: list[int] = []
+    previous: Metre | None = None
+    for bar, own in zip(bars, events[len(events) - len(bars) :], strict=True):
+        ids += (BAR,) if bar.metre == previous else encode_bar_opening(bar.metre)
+        ids += own
+        previous = bar.metre
+    return ids
 
 
 def encode_fill(
@@ -109,7 +128,8 @@ def encode_fill(
     """
     open_bars, past = bars[first : last + 1], bars[:first]
     header, fixed = _header(bars, settings), len(encode_ahead(open_bars, ()))
-    kept = room_for(around(bars, first, last), len(open_bars), context_tokens, begun)
+    near = [encode_events(bar) for bar in around(bars, first, last)]
+    kept = room_for(near, len(open_bars), context_tokens, begun)
     kept = max(kept, fixed + context_tokens // 4)
     room = context_tokens - kept - len(header) - fixed
     if room < 0:
@@ -128,9 +148,9 @@ def encode_fill(
             break
         after.append(bar)
     known = [*header, *encode_ahead(open_bars, after)]
-    start = _first_that_fits(past, room - (len(known) - len(header) - fixed))
+    events = _that_fit(past, room - (len(known) - len(header) - fixed))
     metre = past[-1].metre if past else Metre()
-    return Prompt((*known, *encode_bars(past[start:])), len(past) - start, metre)
+    return Prompt((*known, *_spoken(past[len(past) - len(events) :], events)), len(events), metre)
 
 
 def around(bars: Sequence[Bar], first: int, last: int) -> tuple[Bar, ...]:

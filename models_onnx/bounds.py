@@ -20,8 +20,8 @@ from models_onnx.manifest import Manifest, ModelError
 from models_onnx.session import DecoderSession
 from models_onnx.spec import ModelSpec
 
-_WEIGHT_BYTES = {"fp32": 4.0, "fp16": 2.0, "int8": 1.125}
-"""A weight; in 8 bits a scale of four bytes stands beside 32 of them."""
+_WEIGHT_BYTES = {"fp32": 4.0, "fp16": 2.0, "int8": 1.03125}
+"""A weight; in 8 bits a scale of four bytes stands beside 128 of them (`export.STEP_BLOCK`; rows of fewer are as good as none)."""
 _LEAST_BLOCK_MB = 0.25
 _ROUNDS = 7
 

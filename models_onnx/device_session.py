@@ -36,7 +36,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from models_onnx.manifest import Manifest, ModelError, graph_bytes
 from models_onnx.manifest import read as read_manifest
-from models_onnx.providers import CUDA, insist_on_cuda, options, providers
+from models_onnx.providers import CUDA, insist_on_cuda, options, providers, whole_rows
 from models_onnx.rows import Row, next_row
 from models_onnx.session import MAX_SEQUENCES, ContextFull, check_bytes
 
@@ -150,7 +150,8 @@ class DeviceSession:
         wanted = [(name, settings if name == CUDA else {}) for name in providers(on_card)]
         try:
             # Without "fallback" a session that cannot record says so instead of opening once more without recording.
-            session = ort.InferenceSession(self._graph, options(self._threads), providers=wanted, enable_fallback=0)
+            with whole_rows():
+                session = ort.InferenceSession(self._graph, options(self._threads), providers=wanted, enable_fallback=0)
         except Exception as error:
             if capture:
                 raise

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import ctypes
 import io
+import os
 import re
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from pathlib import Path
 
 import onnxruntime as ort
 
 from models_onnx.manifest import ModelError
+
+_NO_TILES = "ORT_GQA_DISABLE_FLASH_ATTENTION"
+"""Read when an attention node for the processor is made; CUDA's heed another."""
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -28,6 +33,22 @@ def options(threads: int) -> ort.SessionOptions:
     chosen.log_severity_level = 3
     chosen.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return chosen
+
+
+@contextmanager
+def whole_rows() -> Iterator[None]:
+    """The attention of a session that is opened meanwhile takes whole rows of scores on the processor, not tile by tile.
+
+    A token then takes 12 % (behind 176) to 30 % (behind 900) less time, where no factor is left in the node
+    (`export.score_scale`), and a prompt no more. Only the environment can say so; who set it is heeded.
+    """
+    asked = os.environ.get(_NO_TILES)
+    os.environ[_NO_TILES] = asked or "1"
+    try:
+        yield
+    finally:
+        if asked is None:
+            del os.environ[_NO_TILES]
 
 
 def providers(cuda: bool) -> list[str]:

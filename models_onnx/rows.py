@@ -31,22 +31,32 @@ def bases(spec: ModelSpec) -> Row:
 
 def next_row(spec: ModelSpec, before: Row | None, token: int) -> Row:
     """The row after `before` (None: the first place) for `token`. Id 0 stands before the beginning."""
-    firsts = bases(spec)
-    ids = [token]
-    for i in range(spec.previous):
-        ids.append(before[i] - firsts[i] if before is not None else 0)
-    row = [first + value for first, value in zip(firsts, ids, strict=False)]
-    start = 1 + spec.previous
-    for column, (first, count) in enumerate((*spec.running, *spec.lasting), start):
-        resets = spec.resets if column < start + len(spec.running) else spec.resets[:1]
-        if first <= token < first + count:
-            value = token - first + 1
-        elif token in resets or before is None:
-            value = 0
-        else:
-            value = before[column] - firsts[column]
-        row.append(firsts[column] + value)
-    return tuple(row)
+    firsts, settled = _settled(spec)
+    here = list(before or firsts)
+    for column in range(spec.previous, 0, -1):
+        here[column] = here[column - 1] - firsts[column - 1] + firsts[column]
+    here[0] = token
+    for column, value in settled[token]:
+        here[column] = value
+    return tuple(here)
+
+
+@lru_cache(maxsize=16)
+def _settled(spec: ModelSpec) -> tuple[Row, list[list[tuple[int, int]]]]:
+    """`bases`; and by id, the columns that it settles: what it says, and what holds no more. In all others what holds goes
+    on to.
+    """
+    firsts, found = bases(spec), []
+    for token in range(spec.vocab_size):
+        settled = []
+        for column, (first, count) in enumerate((*spec.running, *spec.lasting), 1 + spec.previous):
+            resets = spec.resets if column <= spec.previous + len(spec.running) else spec.resets[:1]
+            if first <= token < first + count:
+                settled.append((column, firsts[column] + token - first + 1))
+            elif token in resets:
+                settled.append((column, firsts[column]))
+        found.append(settled)
+    return firsts, found
 
 
 def rows_of(spec: ModelSpec, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -4,8 +4,9 @@ The cache's buffers are bound once as input and output, so a step moves no memor
 a run: a loop in the graph would copy the cache at every step.
 
 `fork` lets several rows go on from a sequence: its used part is copied into each of the `width` rows of a buffer of
-their own, then all of them take a token in each run, each at its own length. The first n rows of a buffer are themselves
-a buffer of n rows, so each number of rows has its own binding to the same memory.
+their own (a row that is alone goes on where it is), then all of them take a token in each run, each at its own length.
+The first n rows of a buffer are themselves a buffer of n rows, so each number of rows has its own binding to the same
+memory.
 
 A model may bring a second graph, the reader, that only fills the cache: `read` uses it, `append` does not.
 
@@ -28,7 +29,7 @@ import onnxruntime as ort
 from models_onnx.manifest import Manifest, ModelError, graph_bytes, reader_bytes
 from models_onnx.manifest import read as read_manifest
 from models_onnx.outside import outside
-from models_onnx.providers import CUDA, insist_on_cuda, options, providers
+from models_onnx.providers import CUDA, insist_on_cuda, options, providers, whole_rows
 from models_onnx.rows import Row, next_row
 from models_onnx.spec import ModelSpec
 
@@ -96,7 +97,8 @@ class DecoderSession:
     def _open(self, graph: bytes, provider: str, threads: int) -> ort.InferenceSession:
         on_card = provider == "cuda" or (provider == "auto" and self.manifest.precision == "fp16")
         try:
-            return ort.InferenceSession(graph, options(threads), providers=providers(on_card))
+            with whole_rows():
+                return ort.InferenceSession(graph, options(threads), providers=providers(on_card))
         except Exception as error:
             first = str(error).splitlines()[0]
             raise ModelError(f"model {self.manifest.name}: ONNX Runtime cannot load it: {first}") from error
@@ -136,9 +138,7 @@ class DecoderSession:
         return _Sequence(self._session, self._reader, self.spec, self._kind, self.provider, width)
 
     def _fork_room(self) -> _Sequence:
-        """Where branches are stepped; all owners share it. On a card, where nothing is copied, in the sequence itself."""
-        if self.provider != "cpu":
-            return self._now
+        """Where several branches are stepped; all owners share it."""
         if self._forked is None:
             self._forked = self._sequence(self.width)
         return self._forked
@@ -172,6 +172,8 @@ class DecoderSession:
 
     def append(self, ids: Sequence[int]) -> Logits:
         """Append any number of tokens in one run; logits (len(ids), vocab)."""
+        if len(ids) == 1:
+            return self.step(ids[0])[None].copy()  # its buffers are bound already
         return self._append(self._now.lane(1), ids)
 
     def read(self, ids: Sequence[int]) -> None:
@@ -216,11 +218,13 @@ def check_bytes(model: str, file: str, graph: bytes, sha256: str) -> None:
 class Branches:
     """Rows that go on from one sequence, all by one token a step, each at its own length.
 
-    Until they are done with, the session may not be extended nor turned to another, and no others may be begun.
+    Until they are done with, the session may not be extended nor turned to another, and no others may be begun. A row that
+    is alone goes on in the sequence's own cache, behind what that holds: nothing is copied.
     """
 
     def __init__(self, session: DecoderSession) -> None:
-        self._session, self._sequence, self._rows = session, session._now, session._fork_room()
+        self._session, self._sequence = session, session._now
+        self._rows = self._sequence
         self._start = self._shared = session.length
         self._lengths: list[int] = []
         self._last: list[Row | None] = []
@@ -228,17 +232,24 @@ class Branches:
     def enter(self, back: int = 0) -> None:
         """One more row, behind the others, that begins with the sequence, or with all but its last `back` tokens."""
         session, row = self._session, len(self._lengths)
-        if back and self._rows is self._sequence:
+        if back and session.provider != "cpu":
             raise ValueError("on a card a branch is the sequence itself, and begins where it ends")
         if row >= session.width:
             raise ValueError(f"{row + 1} rows were asked for: {session.manifest.name} has {session.width} here")
         start = self._start - back
         self._shared = min(self._shared, start)
+        if self._rows is self._sequence and (row or back):
+            self._rows = session._fork_room()
+            for length in self._lengths:
+                self._copy(0, length)
         if self._rows is not self._sequence:
-            for cache, held in zip(self._rows.caches, self._sequence.caches, strict=True):
-                cache[row, :, :start] = held[0, :, :start]
+            self._copy(row, start)
         self._lengths.append(start)
         self._last.append(self._sequence.rows[start - 1] if start else None)
+
+    def _copy(self, row: int, length: int) -> None:
+        for cache, held in zip(self._rows.caches, self._sequence.caches, strict=True):
+            cache[row, :, :length] = held[0, :, :length]
 
     def leave(self, row: int) -> None:
         """Drop a row; the last one takes its place."""
@@ -311,25 +322,28 @@ class _Lane:
         self._fixed = [ort.OrtValue.ortvalue_from_numpy(array) for array in (self._past, self._total)]
         self._rows = np.zeros((count, 1, spec.row_width), np.int64)
         self._logits = np.zeros((count, 1, spec.vocab_size), kind or np.float32)
-        self._step = self._binding(self._rows, self._logits)
+        self._step, self._read = self._binding(), self._binding()
+        self._bind(self._step, self._rows, self._logits)
 
-    def _binding(self, rows: Array, logits: Array) -> ort.IOBinding:
+    def _binding(self) -> ort.IOBinding:
+        """To what stays; `_bind` adds the rest."""
         binding = self._session.io_binding()
-        binding.bind_ortvalue_input("rows", ort.OrtValue.ortvalue_from_numpy(rows))
         binding.bind_ortvalue_input("past", self._fixed[0])
         binding.bind_ortvalue_input("total", self._fixed[1])
         for name, cache in self.caches.items():
             binding.bind_ortvalue_input(name, cache)
             binding.bind_ortvalue_output("new_" + name, cache)
+        return binding
+
+    def _bind(self, binding: ort.IOBinding, rows: Array, logits: Array) -> None:
+        binding.bind_ortvalue_input("rows", ort.OrtValue.ortvalue_from_numpy(rows))
         if self._gives_logits:
             binding.bind_ortvalue_output("logits", ort.OrtValue.ortvalue_from_numpy(logits))
-        return binding
 
     def step(self, rows: Sequence[Row], lengths: Sequence[int]) -> Logits:
         """One place of each row; `lengths` count it in. Logits (rows, vocab), valid until the next step."""
         self._rows[:, 0] = rows
-        self._past[:] = lengths
-        self._past -= 1
+        self._past[:] = [length - 1 for length in lengths]
         self._total[...] = max(lengths)
         self._session.run_with_iobinding(self._step)
         logits: Logits = self._logits[:, 0]
@@ -341,6 +355,8 @@ class _Lane:
         logits = np.empty((1, places, self._logits.shape[-1]), self._logits.dtype)
         self._past[0] = length - 1
         self._total[...] = length
-        self._session.run_with_iobinding(self._binding(np.array([rows], np.int64), logits))
+        here = np.array([rows], np.int64)  # named, because a binding does not keep what it is bound to alive
+        self._bind(self._read, here, logits)
+        self._session.run_with_iobinding(self._read)
         found: Logits = logits[0]
         return found

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from daw_assist.engine.echo import Echo
+from daw_assist.engine.echo import Echo, heard
 from daw_assist.engine.sampling import draw
 from daw_assist.music.bars import Bar
 from daw_assist.music.metre import Metre
@@ -143,6 +143,9 @@ def prefill(decoder: Decoder, ids: Sequence[int], is_stale: Callable[[], bool] =
     return same
 
 
+@np.errstate(
+    over="ignore"
+)  # Logits beyond all reason are dealt with by `sampling`; at each token this would cost 4 us.
 def continue_from(
     decoder: Decoder,
     plan: Plan,
@@ -150,26 +153,37 @@ def continue_from(
     on_token: Callable[[int, int], None] = lambda candidate, token: None,
     is_stale: Callable[[], bool] = lambda: False,
     earlier: Sequence[int] = (),
+    prompt: int | None = None,
 ) -> list[Continuation]:
-    """The bars of the plan after what the decoder holds, once for each generator; then it holds what it held before.
+    """The bars of the plan after the prompt, once for each generator.
 
-    `earlier`: ids of bars that the decoder does not hold any more; the echo remembers them.
+    The decoder holds the prompt (its first `prompt` ids; None: all), and may hold some of what the plan begins with from
+    before; then it holds the prompt, and of a bar that was begun what it has read. `earlier`: ids of bars that it does not
+    hold any more; the echo remembers them.
 
     As many candidates as the decoder is wide are under way together; when one is finished the next takes its row.
     `on_token(candidate, token)` hears each token as it is made. An error in one ends all.
     """
-    start = len(decoder.ids)
-    echo = Echo(decoder.trust, [*earlier, *decoder.ids], plan.similarity) if decoder.trust else None
+    held = decoder.ids
+    start = len(held) if prompt is None else prompt
+    head = [*plan.frames[0].opening, *(plan.begun or ())]
+    # All begin alike, so the head is read and heard once.
+    echo = heard(decoder.trust, [*earlier, *held[:start], *head], plan.similarity) if decoder.trust else None
     writers = [
-        _Writer(plan, rng, None if echo is None else echo.copy(), partial(on_token, candidate))
+        _Writer(plan, rng, echo.copy() if candidate and echo is not None else echo, partial(on_token, candidate))
         for candidate, rng in enumerate(rngs)
     ]
     waiting = deque(writers)
     running: list[_Writer] = []
     tokens: list[int] = []
     try:
-        # All begin alike, so the first opening is read once.
-        first = decoder.append([*plan.frames[0].opening, *(plan.begun or ())])[-1]
+        if plan.begun:
+            whole = [*held[:start], *head[:-1]]
+            prefill(decoder, whole, is_stale)
+            start, head = len(whole), head[-1:]
+        else:
+            decoder.rewind(start)
+        first = decoder.append(head)[-1]
         rows = decoder.fork()
         while waiting or running:
             while waiting and len(running) < decoder.width:
@@ -192,7 +206,7 @@ def continue_from(
                     del running[-1], taken[-1]
             tokens = [token for token in taken if token is not None]
     finally:
-        decoder.rewind(start)
+        decoder.rewind(min(start, len(decoder.ids)))
     return [writer.continuation for writer in writers]
 
 
@@ -218,14 +232,17 @@ class _Writer:
         return Continuation(tuple(self._made), self._nats, self._notes, self._closed, self._whole)
 
     def begin(self, logits: Logits) -> int | None:
-        """Make the first opening, which the model has read, and `take` what follows."""
+        """Make the first opening, which model and echo have read, and `take` what follows."""
         self._open(next(self._frames))
         begun = self._plan.begun
+        self._made += (*self._forced, *(begun or ()))
+        self._left -= len(self._made)
         while self._forced:
-            self._make(self._forced.popleft(), begun is None)
+            token = self._forced.popleft()
+            if begun is None:
+                self._on_token(token)
         for token in begun or ():
             self._grammar.advance(token)
-            self._make(token, False)
             self._in_bar += 1
         return self.take(logits)
 
@@ -259,13 +276,12 @@ class _Writer:
         self._nats += nats
         return token
 
-    def _make(self, token: int, is_new: bool = True) -> None:
+    def _make(self, token: int) -> None:
         self._made.append(token)
         self._left -= 1
         if self._echo is not None:
             self._echo.append(token)
-        if is_new:
-            self._on_token(token)
+        self._on_token(token)
 
     def _open(self, frame: Frame) -> None:
         self._frame, self._in_bar = frame, 0

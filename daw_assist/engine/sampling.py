@@ -10,24 +10,41 @@ from typing import Any
 import numpy as np
 
 from daw_assist.engine.echo import Echo, Probabilities
+from daw_assist.errors import ModelError
 from daw_assist.tokens.grammar import Ids, Mask
 
 Logits = np.ndarray[Any, Any]
 FLOOR = 1e-300
+_LEAST, _MOST = 1e-15, 1e30
+"""Sums of exponentials between these have lost nothing to the limits of single precision."""
 
 
 def probabilities(logits: Logits, ids: Ids, echo: Echo | None) -> Probabilities:
     """(len(ids),) what model and echo together give to each of the allowed `ids`, up to one factor.
 
     The mixture is that of the whole vocabulary, of which only the allowed is kept: were the echo scaled up to what is
-    allowed first, one that expects nothing of it would still have its full say.
+    allowed first, one that expects nothing of it would still have its full say. Errors: `ModelError` for logits of which
+    one that counts is no number.
     """
     if echo is None:
-        own: Probabilities = logits[ids].astype(np.float64)
-        own -= np.maximum.reduce(own)
-        return np.exp(own, out=own)
-    p = np.exp(logits.astype(np.float32, copy=False) - np.float32(np.maximum.reduce(logits)))
-    return echo.mixed(p[ids] / float(np.add.reduce(p)), ids)
+        own, _ = _exponentials(logits[ids], np.float64)
+        return own
+    p, whole = _exponentials(logits, np.float32)
+    return echo.mixed(p[ids], whole, ids)
+
+
+def _exponentials(logits: Logits, kind: type) -> tuple[Probabilities, float]:
+    """Up to one factor, and their sum. NumPy warns of powers beyond its numbers, where it is not told not to."""
+    # Logits are mostly such that nothing need be taken off before, which saves two of four calls.
+    p = np.exp(logits, dtype=kind)
+    whole = float(np.add.reduce(p))
+    if not _LEAST < whole < _MOST:
+        high = np.maximum.reduce(logits)
+        if not np.isfinite(high):
+            raise ModelError("the model gives no numbers (NaN or infinite logits): install or export it again")
+        p = np.exp(logits.astype(kind) - kind(high))
+        whole = float(np.add.reduce(p))
+    return p, whole
 
 
 def sample(
@@ -46,13 +63,14 @@ def draw(
     """
     if len(ids) == 1:
         return int(ids[0]), 0.0
-    # The floor is for an echo or a scale that leaves nothing to what is allowed: all alike then, and no log of 0.
     p = probabilities(logits, ids, echo)
-    p = np.maximum(p, FLOOR, out=p)
     whole = float(np.add.reduce(p))
+    if whole < len(ids) * FLOOR:
+        # An echo or a scale that leaves nothing to what is allowed: all alike then, and no log of 0.
+        p, whole = np.ones(len(ids)), float(len(ids))
     # Tokens of less than this hold less than the nucleus leaves out, all together. Few are left, and in plain numbers
     # they take half the time of numpy's calls, each of which is out of the caches behind a step of the model.
-    kept = (p >= (1 - top_p) / len(ids) * whole).nonzero()[0]
+    kept = (p >= max((1 - top_p) / len(ids) * whole, FLOOR)).nonzero()[0]
     chances = p[kept].tolist()
     places: Sequence[int] = range(len(chances))
     limit = math.inf

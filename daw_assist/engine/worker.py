@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daw_assist.engine.chord_ahead import harmonize_ahead
-from daw_assist.engine.generate import PREFILL_CHUNK, Stale, prefill
+from daw_assist.engine.generate import PREFILL_CHUNK, Stale
 from daw_assist.engine.link import WorkerLink
 from daw_assist.engine.messages import (
     Cancel,
@@ -38,8 +38,7 @@ from daw_assist.engine.messages import (
 )  # fmt: skip
 from daw_assist.errors import DawAssistError, ModelError
 from daw_assist.music.notes import Note
-from daw_assist.pipeline import fill, suggest
-from daw_assist.prompt import encode_prompt
+from daw_assist.pipeline import fill, read_ahead, suggest
 from daw_assist.suggest.suggestion import Suggestion
 from daw_assist.tokens.vocab import BAR, BOS, vocab_hash
 from models_onnx import manifest as models
@@ -225,9 +224,21 @@ class Worker:
     def _is_stale(self) -> bool:
         self._read_all()
         current = self._current
-        return self._stopping or (
-            current is not None and current.epoch < self._newest.get(_asker(current), current.epoch)
-        )
+        return current is not None and (self._is_overtaken(current) or self._gives_way(current))
+
+    def _is_overtaken(self, request: Draft | Fill | Warm | Harmonize) -> bool:
+        return self._stopping or request.epoch < self._newest.get(_asker(request), request.epoch)
+
+    def _gives_way(self, request: Draft | Fill | Warm | Harmonize) -> bool:
+        """What is only read ahead, to whatever somebody waits for."""
+        return isinstance(request, Warm) and not all(isinstance(m, Warm) for m in self._waiting)
+
+    def _put_off(self, request: Draft | Fill | Warm | Harmonize) -> None:
+        """It will go on from what was read so far; unless its client wants something newer read by then."""
+        if any(isinstance(m, Warm) and m.client == request.client for m in self._waiting):
+            self._line.send(Failed(request.ticket, "stale", "something newer is to be read ahead"))
+        else:
+            self._waiting.append(request)
 
     def _answer(self, request: Draft | Fill | Warm | Harmonize) -> None:
         self._current = request
@@ -235,15 +246,17 @@ class Worker:
             if not isinstance(request, Harmonize):
                 self._model.turn_to(request.client)
             if isinstance(request, Warm):
-                prompt = encode_prompt(request.bars, request.settings, self._model.context_tokens, request.first_bar)
-                reused = prefill(self._model, prompt.ids, self._is_stale)
-                self._line.send(Warmed(request.ticket, len(prompt.ids), reused))
+                read = read_ahead(request.bars, request.settings, self._model, request.first_bar, self._is_stale)
+                self._line.send(Warmed(request.ticket, *read))
             elif isinstance(request, Harmonize):
                 self._line.send(self._chords.answer(request, self._is_stale))
             else:
                 self._line.send(Drafted(request.ticket, self._draft(request)))
         except Stale:
-            self._line.send(Failed(request.ticket, "stale", f"epoch {request.epoch} was overtaken"))
+            if self._gives_way(request) and not self._is_overtaken(request):
+                self._put_off(request)
+            else:
+                self._line.send(Failed(request.ticket, "stale", f"epoch {request.epoch} was overtaken"))
         except ContextFull as error:
             self._line.send(Failed(request.ticket, "bad_request", f"too much at once: {error}"))
         except DawAssistError as error:

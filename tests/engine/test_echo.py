@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daw_assist.engine.echo import Echo
+from daw_assist.engine.echo import _MOST_IDS, _MOST_KEPT, Echo, _kept, heard
 from daw_assist.engine.sampling import probabilities, sample
 from daw_assist.tokens.vocab import BAR, BOS, FIRST, VOCAB_SIZE, Kind
 from models_onnx.evaluate.contexts import Stream, View, orders
@@ -116,6 +116,55 @@ def test_an_echo_that_expects_only_what_is_forbidden_has_little_say() -> None:
     assert np.abs(p / p.sum() - alone / alone.sum()).max() < 0.2
 
 
+@given(some_ids, st.sampled_from([None, 0.0, 0.3, 0.5, 0.8, 1.0]), st.integers(0, 99))
+@settings(max_examples=100, deadline=None)
+def test_the_mixture_is_the_formula(ids: list[int], similarity: float | None, seed: int) -> None:
+    allowed = np.flatnonzero(np.random.default_rng(seed).random(VOCAB_SIZE) < 0.3)
+    alone = np.exp(LOGITS - LOGITS.max()).astype(np.float64)
+    alone /= alone.sum()
+    echo = Echo(TRUST, ids, similarity)
+    expected, matched = echo.expected()
+    weight = echo._trust[matched]
+    both = weight * expected + (1 - weight) * alone
+    both *= ((1 - weight) * alone / both) ** echo._against
+    found = probabilities(LOGITS, allowed, echo)
+    np.testing.assert_allclose(found / found.sum(), both[allowed] / both[allowed].sum(), rtol=2e-5)
+
+
+@given(st.lists(some_ids, max_size=5), st.lists(st.sampled_from([None, 0.2, 0.9]), min_size=5, max_size=5))
+@settings(max_examples=100, deadline=None)
+def test_what_was_heard_before_goes_on_bit_for_bit_as_though_all_were_heard_anew(
+    parts: list[list[int]], similarities: list[float | None]
+) -> None:
+    ids: list[int] = [BOS]
+    for part, similarity in zip(parts, similarities, strict=False):
+        for asked in (ids + part, ids):  # with what is still open, and without
+            kept, fresh = heard(TRUST, asked, similarity), Echo(TRUST, asked, similarity)
+            for token in (None, PITCH + 61, BAR, PITCH + 64):
+                if token is not None:
+                    kept.append(token)  # it is the caller's own
+                    fresh.append(token)
+                assert kept.expected()[1] == fresh.expected()[1]
+                np.testing.assert_array_equal(kept.expected()[0], fresh.expected()[0])
+                left, right = (probabilities(LOGITS, np.arange(VOCAB_SIZE), echo) for echo in (kept, fresh))
+                np.testing.assert_array_equal(left, right)
+        ids += part
+
+
+def test_only_so_much_is_kept_of_what_was_heard_and_each_order_by_itself() -> None:
+    for number in range(2 * _MOST_KEPT):
+        heard(TRUST, [BOS, number, BAR])
+    assert len(_kept) == _MOST_KEPT
+    for number in range(_MOST_KEPT):
+        heard(TRUST, [BOS, number, *([BAR] * 2000)])
+    assert 1 < len(_kept) < _MOST_KEPT
+    assert sum(map(len, _kept)) <= _MOST_IDS
+    heard(TRUST, [BAR, POS] * _MOST_IDS)
+    assert len(_kept) == 1
+    ids = [BOS, BAR, POS, BAR, POS, BAR]
+    assert heard(TRUST[:4], ids).expected()[1] == 3 < heard(TRUST, ids).expected()[1]
+
+
 @given(some_ids)
 @settings(max_examples=60, deadline=None)
 def test_ids_read_at_once_are_as_ids_read_one_by_one(ids: list[int]) -> None:
@@ -127,5 +176,5 @@ def test_ids_read_at_once_are_as_ids_read_one_by_one(ids: list[int]) -> None:
             at_once.append(token)
             one_by_one.append(token)
         left, right = at_once.expected(), one_by_one.expected()
-        np.testing.assert_allclose(left[0], right[0], rtol=1e-12)
+        np.testing.assert_array_equal(left[0], right[0])
         assert left[1] == right[1]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -17,13 +18,17 @@ from daw_assist.engine.generate import (
     continue_from,
     prefill,
 )
+from daw_assist.engine.worker import LoadedModel
+from daw_assist.examples import greensleeves
 from daw_assist.music.metre import Metre
 from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
 from daw_assist.music.time import Ticks
+from daw_assist.prompt import encode_prompt
+from daw_assist.suggest.suggestion import Settings
 from daw_assist.tokens.attributes import Attributes
 from daw_assist.tokens.decode import decode_bars
-from daw_assist.tokens.encode import encode_metre
+from daw_assist.tokens.encode import encode_events, encode_metre
 from daw_assist.tokens.vocab import BAR, BOS, FIRST, VOCAB_SIZE, Kind
 
 PROMPT = [BOS, BAR, *encode_metre(Metre(3, 4))]
@@ -262,3 +267,19 @@ def test_lock_and_parts_hold_in_every_bar() -> None:
     notes = [note for bar in decode_bars(made.ids, Metre(3, 4)) for note in bar.notes]
     assert {note.part for note in notes} == {Part.BASS, Part.DRUMS}
     assert {note.pitch % 12 for note in notes if note.part is Part.BASS} == {0, 7}
+
+
+@pytest.mark.parametrize("name", ["tiny-int8", "small-int8"])
+def test_a_begun_bar_of_which_some_is_held_goes_on_as_one_that_is_read_anew(name: str) -> None:
+    bars = greensleeves().bars()
+    anew, held = LoadedModel(name), LoadedModel(name)
+    ids = encode_prompt(bars[:8], Settings(), anew.context_tokens, 8).ids
+    for model in (anew, held):
+        prefill(model, ids)
+    for count in range(1, len(bars[8].notes) + 1):
+        begun = tuple(encode_events(replace(bars[8], notes=bars[8].notes[:count])))
+        plan = Plan((Frame(bars[8].metre),) * 2, 0.95, 0.97, room=200, begun=begun)
+        prefill(anew, ids)
+        made = [continue_from(model, plan, [np.random.default_rng(count)], prompt=len(ids)) for model in (anew, held)]
+        assert made[0] == made[1]
+        assert held.ids == [*ids, BAR, *begun[:-1]]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from daw_assist.engine.echo import Echo
 from daw_assist.engine.sampling import FLOOR, draw, probabilities, sample
+from daw_assist.errors import ModelError
 from daw_assist.tokens.vocab import FIRST, VOCAB_SIZE, Kind
 
 SIZE = 12
@@ -53,6 +54,7 @@ def test_a_tiny_nucleus_is_the_likeliest_token(logits: np.ndarray, allowed: np.n
     assert logits[token] == pytest.approx(logits[allowed].max(), abs=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:overflow")  # numpy's, told once; no model of ours comes near
 @pytest.mark.parametrize("kind", [np.float16, np.float32])
 def test_half_precision_and_extreme_logits_give_finite_costs(kind: type) -> None:
     logits = np.array([6e4, -6e4, 0.0, 6e4], kind)
@@ -62,6 +64,26 @@ def test_half_precision_and_extreme_logits_give_finite_costs(kind: type) -> None
         assert nats == pytest.approx(math.log(2))
 
 
+@pytest.mark.parametrize("echoed", [False, True])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_logits_that_are_no_numbers_are_the_models_fault(value: float, echoed: bool) -> None:
+    logits = np.full(VOCAB_SIZE, value, np.float32)
+    echo = Echo((0.0, 0.1, 0.2), [1, 2, 3]) if echoed else None
+    with pytest.raises(ModelError, match="gives no numbers"):
+        sample(logits, np.ones(VOCAB_SIZE, bool), 1.0, 0.9, 0.5, echo)
+
+
+@pytest.mark.parametrize("echoed", [False, True])
+@pytest.mark.parametrize("shift", [-400.0, -60.0, 60.0, 80.0, 400.0])
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_logits_are_the_same_up_to_what_is_added_to_all(shift: float, echoed: bool) -> None:
+    logits = np.random.default_rng(3).normal(0, 3, VOCAB_SIZE).astype(np.float32)
+    ids, echo = np.arange(VOCAB_SIZE), Echo((0.0, 0.1, 0.2), [1, 2, 3, 1, 2]) if echoed else None
+    plain, moved = (probabilities(one, ids, echo) for one in (logits, logits + np.float32(shift)))
+    np.testing.assert_allclose(moved / moved.sum(), plain / plain.sum(), rtol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
 @pytest.mark.parametrize("similarity", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("temperature", [0.1, 2.0])
 def test_what_model_and_echo_give_nothing_to_is_drawn_from_without_a_division_by_nothing(
@@ -98,6 +120,7 @@ def in_whole_arrays(
     return int(ids[place]), -math.log(p[place] / whole), min(near, float(np.abs(sums / sums[-1] - uniform).min()))
 
 
+@pytest.mark.filterwarnings("ignore:overflow")
 @pytest.mark.parametrize("echoed", [False, True])
 @pytest.mark.parametrize("spread", [0.0, 0.1, 2.0, 12.0, 400.0])
 def test_the_same_numbers_give_the_token_that_numpy_gives(spread: float, echoed: bool) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import pytest
 import zmq
 
@@ -29,6 +30,7 @@ from daw_assist.engine.messages import (
 )
 from daw_assist.engine.worker import Chords, LoadedModel, Worker
 from daw_assist.examples import greensleeves
+from daw_assist.prompt import encode_prompt
 from daw_assist.suggest.suggestion import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -213,6 +215,64 @@ def test_of_what_is_to_be_read_ahead_only_the_newest_of_each_composer_is_read() 
     Worker(cast(WorkerLink, line), LoadedModel("tiny-int8"), Chords("chords")).run()
     assert sorted(line.answered) == [3, 4]
     assert line.given_up == [(1, "stale"), (2, "stale")]
+
+
+def test_what_is_being_read_ahead_gives_way_and_goes_on_from_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = BARS * 3
+    line, reads = Scripted(), list[int]()
+    model = LoadedModel("tiny-int8")
+    read = model.read
+    monkeypatch.setattr(model, "read", lambda ids: (reads.append(len(ids)), read(ids)))
+    later: list[Draft | Warm | None] = [draft(2, 1, client=b"b"), None]
+
+    def receive(wait_s: float = 0.0) -> Draft | Warm | Shutdown | None:
+        if line._messages:
+            return line._messages.pop(0)
+        if reads and later:  # one run of the reader later
+            line._messages = later.copy()
+            later.clear()
+        return Shutdown() if len(line.answered) + len(line.given_up) == 2 else None
+
+    line._messages = [Warm(1, b"a", 1, long, SHORT, 0), None]
+    monkeypatch.setattr(line, "receive", receive)
+    Worker(cast(WorkerLink, line), model, Chords("chords")).run()
+    assert line.answered == [2, 1]
+    model.turn_to(b"a")
+    drafts = len(encode_prompt(BARS, SHORT, model.context_tokens, len(BARS)).ids)
+    assert reads[0] == 32 < len(model.ids)
+    assert sum(reads) - drafts in (len(model.ids), len(model.ids) + 1)  # nothing twice, but that no run is of one token
+
+
+def test_what_gave_way_is_not_read_if_its_composer_wants_something_newer_by_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line, model = Scripted(), LoadedModel("tiny-int8")
+    read, begun = model.read, list[int]()
+    monkeypatch.setattr(model, "read", lambda ids: (begun.append(1), read(ids)))
+    later: list[Draft | Warm | None] = [Warm(2, b"a", 2, BARS, SHORT, 0), draft(3, 1, client=b"b"), None]
+
+    def receive(wait_s: float = 0.0) -> Draft | Warm | Shutdown | None:
+        if begun and later:
+            line._messages, later[:] = later.copy(), []
+        if line._messages:
+            return line._messages.pop(0)
+        return Shutdown() if len(line.answered) + len(line.given_up) == 3 else None
+
+    line._messages = [Warm(1, b"a", 1, BARS * 3, SHORT, 0), None]
+    monkeypatch.setattr(line, "receive", receive)
+    Worker(cast(WorkerLink, line), model, Chords("chords")).run()
+    assert (line.answered, line.given_up) == ([3, 2], [(1, "stale")])
+
+
+def test_a_model_that_gives_no_numbers_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    line, model, said = Scripted(draft(1, 1)), LoadedModel("tiny-int8"), list[Failed]()
+    append, send = model.append, line.send
+    monkeypatch.setattr(model, "append", lambda ids: append(ids) * np.nan)
+    monkeypatch.setattr(line, "send", lambda m: (said.append(m) if isinstance(m, Failed) else None, send(m)))
+    Worker(cast(WorkerLink, line), model, Chords("chords")).run()
+    assert [(f.code, "gives no numbers" in f.message, "\n" in f.message) for f in said] == [
+        ("bad_request", True, False)
+    ]
 
 
 def test_settings_that_cannot_be_meant_are_answered_and_it_goes_on(engine: Engine) -> None:

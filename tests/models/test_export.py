@@ -115,6 +115,42 @@ def test_blocks_are_rounded_by_at_most_half_a_step() -> None:
         export.quantise_blocks(np.ones((2, 33), np.float32))
 
 
+def test_rows_that_are_long_enough_have_a_scale_to_128_weights() -> None:
+    spec = dataclasses.replace(SPEC, width=96, hidden=256)
+    graph = export.build(spec, weights_of(spec), "int8").graph
+    blocks = {
+        node.output[0]: next(a.i for a in node.attribute if a.name == "block_size")
+        for node in graph.node if node.op_type == "MatMulNBits"
+    }  # fmt: skip
+    assert (blocks["up_0"], blocks["out_0"], blocks["down_0"]) == (32, 64, 128)
+
+
+@pytest.mark.parametrize(("precision", "reads"), [("fp32", False), ("int8", False), ("int8", True)])
+def test_the_factor_of_the_scores_is_in_the_weights_bit_for_bit(precision: str, reads: bool) -> None:
+    spec = dataclasses.replace(SPEC, head_dim=64)
+    held = weights_of(spec)
+    graph = (export.build_reader(spec, held) if reads else export.build(spec, held, precision)).graph
+    scales = [a.f for n in graph.node for a in n.attribute if n.op_type == "GroupQueryAttention" and a.name == "scale"]
+    assert scales == [1.0] * spec.layers
+    named = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
+    queries, weight = spec.heads * spec.head_dim, held["layers.0.qkv.weight"]
+    if precision == "fp32":
+        np.testing.assert_array_equal(named["qkv_0.weight"].T[:queries], weight[:queries] / 8)
+        np.testing.assert_array_equal(named["qkv_0.weight"].T[queries:], weight[queries:])
+        return
+    packed, plain = export.quantise_columns(weight) if reads else export.quantise_blocks(weight, 64)
+    np.testing.assert_array_equal(named["qkv_0.q8"], packed)
+    np.testing.assert_array_equal(named["qkv_0.scale"][:queries], plain[:queries] / 8)
+    np.testing.assert_array_equal(named["qkv_0.scale"][queries:], plain[queries:])
+
+
+def test_a_factor_that_is_no_power_of_two_or_in_half_precision_stays_in_the_node() -> None:
+    assert export.score_scale(SPEC, "fp32") == (32**-0.5, 1.0)
+    spec = dataclasses.replace(SPEC, head_dim=64)
+    assert export.score_scale(spec, "fp16") == (0.125, 1.0)
+    assert export.score_scale(spec, "int8") == (1.0, 0.125)
+
+
 def test_a_graph_with_weights_elsewhere_does_not_pass_the_check(tmp_path: Path) -> None:
     graph = export.build(SPEC, weights_of(SPEC), "fp32")
     export.check(graph)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,60 @@ def test_rows_of_several_lengths_read_what_each_would_alone(open_model: Open, na
 def alone_after(session: DecoderSession, ids: list[int]) -> np.ndarray[Any, Any]:
     session.rewind(0)
     return session.append(ids)[-1]
+
+
+@pytest.mark.parametrize("name", ["tiny-int8", "small-fp32"])
+@pytest.mark.parametrize("later", [0, 1, 5])
+def test_a_row_goes_on_in_place_until_another_comes_and_the_sequence_is_as_it_was(
+    open_model: Open, name: str, later: int
+) -> None:
+    session, alone = open_model(name), open_model(name)
+    for one in (session, alone):
+        one.read(IDS[:100])
+    rows = session.fork()
+    rows.enter()
+    made = [rows.step([token])[0].copy() for token in IDS[100 : 100 + later]]
+    rows.enter()
+    rows.enter(3)
+    both = [rows.step([IDS[100 + later + i], IDS[100 + i], IDS[97 + i]]).copy() for i in range(5)]
+    rows.leave(1)
+    rows.leave(1)
+    made += [step[0] for step in both]
+    made += [rows.step([token])[0].copy() for token in IDS[105 + later : 110 + later]]
+    np.testing.assert_allclose(made, [alone.step(token).copy() for token in IDS[100 : 110 + later]], **CLOSE)
+    alone.rewind(100)
+    np.testing.assert_allclose([s[1] for s in both], [alone.step(t).copy() for t in IDS[100:105]], **CLOSE)
+    alone.rewind(97)
+    if name == "small-fp32":  # the last ones were read, in another precision, by the reader of the other
+        np.testing.assert_allclose([s[2] for s in both], [alone.step(t).copy() for t in IDS[97:102]], **CLOSE)
+    fresh = open_model(name)
+    fresh.read(IDS[:100])
+    assert session.ids == IDS[:100]
+    np.testing.assert_array_equal(session.append(IDS[100:103]), fresh.append(IDS[100:103]))
+
+
+def test_one_token_appended_is_a_step_and_stays_when_others_follow(open_model: Open) -> None:
+    session, other = open_model("tiny-int8"), open_model("tiny-int8")
+    for one in (session, other):
+        one.read(IDS[:50])
+    found = session.append(IDS[50:51])
+    expected = other.step(IDS[50])[None].copy()
+    session.step(7)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", ["small-fp32", "tiny-int8"])
+def test_attention_by_whole_rows_and_by_tiles_is_the_same(
+    open_model: Open, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    rows = open_model(name)
+    assert "ORT_GQA_DISABLE_FLASH_ATTENTION" not in os.environ
+    monkeypatch.setenv("ORT_GQA_DISABLE_FLASH_ATTENTION", "0")
+    tiles = open_model(name)
+    first = [one.append(IDS[:150]) for one in (rows, tiles)]
+    np.testing.assert_allclose(*first, **CLOSE)
+    for token in IDS[150:160]:
+        np.testing.assert_allclose(rows.step(token), tiles.step(token), **CLOSE)
 
 
 def test_rows_beyond_the_width_or_the_cache_are_refused(open_model: Open) -> None:
