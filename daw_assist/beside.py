@@ -31,7 +31,7 @@ def engine_command(model: str, provider: str, threads: int, chords: str = CHORD_
     except models.ModelError as error:
         raise ModelError(str(error)) from error
     return [
-        sys.executable, "-m", "daw_assist.engine.worker",
+        sys.executable, "-P", "-m", "daw_assist.engine.worker",
         "--model", model, "--chords", chords, "--provider", provider, "--threads", str(threads),
     ]  # fmt: skip
 
@@ -143,6 +143,6 @@ def serve_command(endpoint: Endpoint, model: str, provider: str, threads: int, c
     engine_command(model, provider, threads)
     where = endpoint.requests if endpoint.is_tcp else str(endpoint)
     return [
-        sys.executable, "-m", "daw_assist", "serve", "--endpoint", where,
+        sys.executable, "-P", "-m", "daw_assist", "serve", "--endpoint", where,
         "--model", model, "--chord-model", chords, "--provider", provider, "--threads", str(threads),
     ]  # fmt: skip

@@ -19,6 +19,7 @@ from daw_assist.midi.file import MidiFile
 from daw_assist.midi.smf import DEFAULT_TEMPO_US, TEMPO, TRACK_NAME, FileEvent, marks
 from daw_assist.midi.smf_song import tracks_from_zero
 from daw_assist.music.parts import PART_NAMES, part_of
+from daw_assist.whole_file import check_target, printable_name
 from plugin_host.job import FORMATS, MOST_SECONDS, RATES, Encoding, Job, Progress, Report
 from plugin_host.midi import Event, Track
 from plugin_host.process import PATIENCE_S, render_apart
@@ -26,6 +27,11 @@ from plugin_host.rack import Rack
 
 _ON, _OFF, _CONTROL, _PROGRAM = 0x90, 0x80, 0xB0, 0xC0
 _NAME_LENGTH: Final = 60
+_QUALITIES: Final = {".mp3": r"V\d|\d{2,3} kbps", ".ogg": r"\d{2,3} kbps", ".flac": r"[0-8]", ".wav": r"(?!)"}
+_QUALITY_TOLD: Final = {
+    ".mp3": 'V0 (best) to V9, or "320 kbps" and so on', ".ogg": '"192 kbps" and so on', ".flac": "0 (fast) to 8 (small)",
+    ".wav": "it has --bits",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,31 +78,37 @@ class Rendered:
         }
 
 
-def check_target(path: Path, sound: Sound) -> None:
+def check_sound(path: Path, sound: Sound) -> None:
     """`UsageError` for a name or an encoding that cannot be written, before anything is rendered."""
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise UsageError(f"{path}: sound is written as {', '.join(FORMATS)}: choose one of them")
+    check_target(path, tuple(FORMATS))
+    suffix, shown = path.suffix.lower(), printable_name(path)
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise UsageError(f"{shown}: cannot be written (you may not write into its folder); choose another name for -o")
     if sound.bits is not None and sound.bits not in FORMATS[suffix]:
         choice = " or ".join(map(str, FORMATS[suffix])) or "no number of bits (see --quality)"
-        raise UsageError(f"{path}: {suffix} takes {choice}, not {sound.bits} bits")
+        raise UsageError(f"{shown}: {suffix} takes {choice}, not {sound.bits} bits")
     if sound.rate not in RATES or (suffix in (".mp3", ".ogg") and sound.rate > 48_000):
-        raise UsageError(f"{path}: {sound.rate} frames a second cannot be written as {suffix}: 44100 or 48000 can")
+        raise UsageError(f"{shown}: {sound.rate} frames a second cannot be written as {suffix}: 44100 or 48000 can")
+    if sound.quality is not None and not re.fullmatch(_QUALITIES[suffix], sound.quality, re.IGNORECASE):
+        raise UsageError(f"{shown}: {suffix} has no quality {sound.quality!r}: {_QUALITY_TOLD[suffix]}")
     if sound.tail_s is not None and not 0 <= sound.tail_s <= 60:
         raise UsageError(f"the tail must be 0 to 60 seconds, not {sound.tail_s:g}")
-    if not path.resolve().parent.is_dir():
-        raise UsageError(f"{path}: there is no folder {path.parent}: make it first")
 
 
 def render_midi(
     file: MidiFile, name: str, target: Path, sound: Sound, on_progress: Callable[[Progress], None] = lambda told: None
 ) -> Rendered:
-    """Render a file to `target` (and stems beside it); all of them are there at the end, or none is changed.
+    """Render a file to `target` (and stems beside it), which get their names once all of them are made.
+
+    A symbolic link at `target` is replaced, not followed.
 
     `UsageError` where there is nothing to play or the rack names what is not there, `SoundError` for the rest.
     """
-    check_target(target, sound)
+    check_sound(target, sound)
     tracks = _checked(file, name, sound.rack)
+    stems = tuple(stem_path(target, i, track.name) for i, track in enumerate(tracks)) if sound.stems else ()
+    for stem in stems:
+        check_target(stem, tuple(FORMATS))
     suffix = target.suffix.lower()
     with _scratch(target) as folder:
         job = Job(
@@ -106,11 +118,10 @@ def render_midi(
             folder=str(folder),
             stems=sound.stems,
             tail_s=sound.tail_s,
-            tags=sound.tags,
+            tags={name: text.encode("utf-8", "replace").decode() for name, text in sound.tags.items()},
             threads=_threads(),
         )
         report = render_apart(job, on_progress, sound.patience_s)
-        stems = tuple(stem_path(target, i, track.name) for i, track in enumerate(tracks)) if sound.stems else ()
         for i, stem in enumerate(stems):
             (folder / f"stem-{i}{suffix}").replace(stem)
         (folder / f"mix{suffix}").replace(target)
@@ -152,8 +163,13 @@ def stem_path(target: Path, index: int, name: str) -> Path:
 @contextlib.contextmanager
 def _scratch(target: Path) -> Iterator[Path]:
     """An empty folder beside the target, on the same disk; gone in the end."""
-    folder = target.resolve().parent / f".daw-assist-{secrets.token_hex(8)}"
-    folder.mkdir(mode=0o700)
+    folder = target.absolute().parent / f".daw-assist-{secrets.token_hex(8)}"
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise UsageError(
+            f"{printable_name(target)}: cannot be written ({error.strerror}); choose another name"
+        ) from None
     try:
         yield folder
     finally:
@@ -184,7 +200,7 @@ def tracks_of(file: MidiFile) -> tuple[Track, ...]:
                 shared.setdefault(event.data[0] & 0x0F, []).append((event.tick, index, event))
     made: list[Track] = []
     for index, track in enumerate(tracks):
-        name = next((e.data[2:].decode("utf-8", "replace").strip() for e in track if e.data[:2] == TRACK_NAME), "")
+        name = next((_text(e.data[2:]) for e in track if e.data[:2] == TRACK_NAME), "")
         for channel in sorted({e.data[0] & 0x0F for e in track if e.data[0] & 0xF0 == _ON and e.data[2]}):
             own = [e for e in track if e.data[0] in (_ON | channel, _OFF | channel)]
             around = [(at, e) for at, e in ((i, e) for _, i, e in shared.get(channel, ()))]
@@ -195,6 +211,14 @@ def tracks_of(file: MidiFile) -> tuple[Track, ...]:
             part = PART_NAMES[part_of(program, channel)]
             made.append(Track(name or part, tuple(Event(seconds(e.tick), e.data) for e in events), part))
     return _with_names(made)
+
+
+def _text(data: bytes) -> str:
+    """A name in a file: UTF-8, or else what most programs wrote before it."""
+    try:
+        return data.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        return data.decode("latin-1").strip()
 
 
 def _chooses(event: FileEvent) -> bool:

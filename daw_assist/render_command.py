@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 
 from daw_assist.errors import UsageError
 from daw_assist.midi.file import MidiFile, load_midi
-from daw_assist.render import Rendered, Sound, check_target, listen_to, render_midi
+from daw_assist.render import Rendered, Sound, check_sound, listen_to, render_midi
 from daw_assist.server.server import installed_version
 from plugin_host.job import FORMATS, RATES, Progress
 from plugin_host.rack import DEFAULT_DBTP, DEFAULT_LUFS, Channel, Master, Rack, load_rack
@@ -90,7 +90,7 @@ def audio_wanted(args: argparse.Namespace) -> Sound | None:
             f"--audio {args.audio} is another file of this command, which would be lost: choose another name"
         )
     sound = Sound(rack=Rack() if args.rack is None else load_rack(args.rack))
-    check_target(args.audio, sound)
+    check_sound(args.audio, sound)
     return sound
 
 
@@ -107,6 +107,8 @@ def add_audio(args: argparse.Namespace, sound: Sound | None, told: dict[str, Any
 def run(args: argparse.Namespace) -> int:
     """`render`."""
     sound = sound_of(args)
+    if args.out.resolve() == args.source.resolve():
+        raise UsageError(f"{args.out} is the input, which would be lost: choose another name for -o")
     tags = {"title": args.title or args.source.stem} | tags_of_tool()
     made = render_shown(load_midi(args.source), args.source.name, args.out, replace(sound, tags=tags))
     if args.json:
@@ -139,6 +141,7 @@ def _with_choices(rack: Rack, given: Sequence[str], field: str) -> Rack:
         key, value = (part.casefold(), value) if has_part and not Path(text).exists() else ("default", text)
         if not value:
             raise UsageError(f"--{field} {text}: there is nothing after the =")
+        value = str(Path(value).expanduser())
         channel = parts.get(key, Channel())
         if field == "preset" and channel.plugin is None:
             raise UsageError(

@@ -6,6 +6,7 @@ not read the encoder's note about it, and is padded at its end.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from pedalboard.io import AudioFile
 from plugin_host.errors import SoundError
 from plugin_host.events import CHANNELS, Floats
 from plugin_host.job import Encoding
+from plugin_host.words import in_a_line
 
 MP3_DELAY: Final = 1105
 """Frames (LAME: 576 of the encoder and 529 of the decoder)."""
@@ -46,13 +48,38 @@ def write_audio(path: Path, sound: Iterable[Floats], encoding: Encoding, tags: M
     quality = encoding.quality or _QUALITY.get(encoding.suffix)
     steps = Dither().over(sound) if bits == 16 and encoding.suffix in (".wav", ".flac") else sound
     try:
-        with AudioFile(str(path), "w", encoding.rate, CHANNELS, bit_depth=bits, quality=quality) as out:
+        # A stream, not a name: pedalboard takes names in UTF-8 only.
+        with (
+            path.open("w+b") as stream,
+            AudioFile(
+                stream, "w", encoding.rate, CHANNELS, bit_depth=bits, quality=quality, format=encoding.suffix[1:]
+            ) as out,
+        ):
             for piece in steps:
                 out.write(piece)
     except ValueError as error:
-        raise SoundError(" ".join(str(error).split())[:300]) from None
+        raise SoundError(in_a_line(error, 300)) from None
+    except RuntimeError as error:
+        raise SoundError(f"the sound cannot be written ({in_a_line(error)}): is the disk full?") from None
     if tags:
         _tag(path, tags)
+    if encoding.suffix == ".ogg":
+        _numbered(path)
+
+
+def _numbered(path: Path) -> None:
+    """Give an Ogg stream the serial number 1 for its random one: the same sound is the same file."""
+    ogg: Any = importlib.import_module("mutagen.ogg")
+    pages: list[Any] = []
+    with path.open("r+b") as stream:
+        with contextlib.suppress(EOFError):
+            while True:
+                pages.append(ogg.OggPage(stream))
+        stream.seek(0)
+        for page in pages:
+            page.serial = 1
+            stream.write(page.write())
+        stream.truncate()
 
 
 _ID3: Final = MappingProxyType({"title": "TIT2", "artist": "TPE1", "album": "TALB", "date": "TDRC", "encoder": "TSSE"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import pedalboard
 from plugin_host.errors import SoundError
 from plugin_host.events import CHANNELS, Floats
 from plugin_host.rack import EffectChoice
+from plugin_host.words import in_a_line, nearest
 
 EFFECTS: Final = {
     "bitcrush": "Bitcrush", "chorus": "Chorus", "clipping": "Clipping", "compressor": "Compressor", "delay": "Delay",
@@ -41,16 +41,16 @@ def build_effect(choice: EffectChoice) -> Any:
         )
     name = choice.effect or ""
     if name not in EFFECTS:
-        raise SoundError(f"there is no effect {name!r}: {_nearest(name, list(EFFECTS))}")
+        raise SoundError(f"there is no effect {name!r}: {nearest(name, list(EFFECTS))}")
     made = getattr(pedalboard, EFFECTS[name])()
     known = [one for one in dir(type(made)) if isinstance(getattr(type(made), one), property) and one not in _NOT_SET]
     for given, value in choice.parameters.items():
         if given not in known:
-            raise SoundError(f"the effect {name} has no {given!r}: {_nearest(given, known)}")
+            raise SoundError(f"the effect {name} has no {given!r}: {nearest(given, known)}")
         try:
             setattr(made, given, value)
         except (TypeError, ValueError) as error:
-            raise SoundError(f"the effect {name}: {given} cannot be {value!r} ({_line(error)})") from None
+            raise SoundError(f"the effect {name}: {given} cannot be {value!r} ({in_a_line(error)})") from None
     return made
 
 
@@ -98,12 +98,3 @@ class Chain:
     def _taken(self, size: int) -> Floats:
         out, self._out = self._out[:, :size], self._out[:, size:]
         return out
-
-
-def _nearest(given: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(given, known, 1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -26,6 +26,7 @@ from plugin_host.errors import SoundError
 from plugin_host.events import CHANNELS, Event, Floats
 from plugin_host.folders import lacking
 from plugin_host.plugin_settings import nearest, set_parameters, set_preset
+from plugin_host.words import in_a_line
 
 RATE_HZ: Final = 48_000
 BLOCK: Final = 512
@@ -161,7 +162,7 @@ class PluginInstrument:
                 buffer_size=BLOCK, reset=reset,
             )  # fmt: skip
         except (RuntimeError, ValueError, ImportError) as error:
-            raise SoundError(f"{self.name} failed as it played: {_line(error)}") from None
+            raise SoundError(f"{self.name} failed as it played: {in_a_line(error)}") from None
         assert piece.shape[1] == size
         if not np.isfinite(piece).all():
             raise SoundError(f"{self.name} gave numbers that are no sound (NaN or infinite): try another preset")
@@ -174,7 +175,7 @@ class PluginInstrument:
             try:
                 self._plugin([], duration=0.5 / self._rate, sample_rate=self._rate, num_channels=count, reset=False)
             except ValueError as error:
-                fault = fault or _line(error)
+                fault = fault or in_a_line(error)
             else:
                 return count
         raise SoundError(f"{self.name} plays neither in stereo nor in mono: {fault}")
@@ -233,13 +234,9 @@ def _opened(path: Path, act: Any) -> Any:
     try:
         return act(kind)
     except (ImportError, RuntimeError, ValueError) as error:
-        raise SoundError(f"{path.name} cannot be loaded as a plug-in: {_line(error)}") from None
+        raise SoundError(f"{path.name} cannot be loaded as a plug-in: {in_a_line(error)}") from None
 
 
 def _require_main_thread(name: str) -> None:
     if threading.current_thread() is not threading.main_thread():
         raise SoundError(f"{name}: plug-ins are loaded and started on the main thread of a process only")
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

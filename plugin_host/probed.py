@@ -90,7 +90,7 @@ class _Said:
 
 
 def _asked(path: Path, name: str | None, timeout_s: float) -> _Said:
-    command = [sys.executable, "-m", "plugin_host.probe", str(path), *([] if name is None else [name])]
+    command = [sys.executable, "-P", "-m", "plugin_host.probe", str(path), *([] if name is None else [name])]
     here = str(Path(__file__).parents[1])
     paths = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
     with tempfile.TemporaryFile() as out:

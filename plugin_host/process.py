@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import queue
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from plugin_host.errors import SoundError
 from plugin_host.job import Job, Progress, Report
+from plugin_host.words import plain
 
+_LOOK_S: Final = 0.5
 PATIENCE_S: Final = 60.0
 """Without a word for so long, the process is taken to hang: most pieces of sound take milliseconds, most plug-ins a second."""
 
@@ -25,9 +30,33 @@ def render_apart(
     job: Job, on_progress: Callable[[Progress], None] = lambda told: None, patience_s: float = PATIENCE_S
 ) -> Report:
     """Render in a process of its own. `SoundError` in one line if that cannot be done, dies, or hangs."""
+    with _ending_in_order():
+        return _rendered(job, on_progress, patience_s)
+
+
+@contextlib.contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """SIGTERM and SIGHUP end what is under way as Ctrl-C does, where nobody else has a use for them."""
+    kept = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                kept[number] = signal.signal(number, lambda got, frame: sys.exit(128 + got))
+    try:
+        yield
+    finally:
+        for number, before in kept.items():
+            signal.signal(number, before)
+
+
+def _rendered(job: Job, on_progress: Callable[[Progress], None], patience_s: float) -> Report:
+    here = str(Path(__file__).parents[1])
+    paths = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+    # -P: a scipy.py in the folder of the music is not ours. A session of its own: Ctrl-C is for us to judge.
     started = subprocess.Popen(
-        [sys.executable, "-m", "plugin_host.worker"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        [sys.executable, "-P", "-m", "plugin_host.worker"], env={**os.environ, "PYTHONPATH": paths},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=sys.platform != "win32",
     )  # fmt: skip
     lines: queue.Queue[bytes | None] = queue.Queue()
     noise = bytearray()
@@ -40,9 +69,9 @@ def render_apart(
     try:
         assert started.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            started.stdin.write(msgspec.json.encode(job))
+            started.stdin.write(json.dumps(msgspec.to_builtins(job)).encode())
             started.stdin.close()
-        return _listen(started, lines, noise, on_progress, patience_s)
+        return _listen(started, lines, noise, on_progress, patience_s, _blamed(job))
     finally:
         _end(started)
         for reader in readers:
@@ -52,28 +81,33 @@ def render_apart(
                 stream.close()  # type: ignore[union-attr]
 
 
+def _blamed(job: Job) -> str:
+    """What to do if it dies or hangs: the plug-ins that were in it are the likeliest to have done it."""
+    names = ", ".join(Path(path).name for path in job.rack.plugins())
+    return f"leave a plug-in out ({names})" if names else "try again, and report it if it happens again"
+
+
 def _listen(
     started: subprocess.Popen[bytes],
     lines: queue.Queue[bytes | None],
     noise: bytearray,
     on_progress: Callable[[Progress], None],
     patience_s: float,
+    advice: str,
 ) -> Report:
     doing = "starting"
     while True:
-        try:
-            line = lines.get(timeout=patience_s)
-        except queue.Empty:
+        line = _next_line(started, lines, patience_s)
+        if line == b"":
             raise SoundError(
-                f"the renderer has said nothing for {patience_s:g} s while {doing} and was stopped: leave that plug-in out"
-            ) from None
+                f"the renderer has said nothing for {patience_s:g} s while {doing} and was stopped: {advice}"
+            )
         if line is None:
             code = started.wait()
-            said = noise.decode(errors="replace").strip().splitlines()
+            said = plain(noise.decode(errors="replace").strip().rpartition("\n")[2])
             why = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
-            last = f": {said[-1][:200]}" if said else ""
-            raise SoundError(f"the renderer died while {doing} ({why}{last}); a plug-in may have crashed: leave it out")
-        told: dict[str, Any] = msgspec.json.decode(line)
+            raise SoundError(f"the renderer died while {doing} ({why}{': ' if said else ''}{said[:200]}): {advice}")
+        told: dict[str, Any] = json.loads(line)
         if "fault" in told:
             raise SoundError(str(told["fault"]))
         if "report" in told:
@@ -81,6 +115,17 @@ def _listen(
         progress = msgspec.convert(told["progress"], Progress)
         doing = progress.doing
         on_progress(progress)
+
+
+def _next_line(started: subprocess.Popen[bytes], lines: queue.Queue[bytes | None], patience_s: float) -> bytes | None:
+    """The next line; None when it has ended (what a plug-in started may hold the pipe open), empty when it is silent."""
+    until = time.monotonic() + patience_s
+    while time.monotonic() < until:
+        with contextlib.suppress(queue.Empty):
+            return lines.get(timeout=min(_LOOK_S, patience_s))
+        if started.poll() is not None and lines.empty():
+            return None
+    return b""
 
 
 def _read_lines(stream: Any, lines: queue.Queue[bytes | None]) -> None:
@@ -96,11 +141,10 @@ def _keep_last(stream: Any, noise: bytearray) -> None:
 
 
 def _end(started: subprocess.Popen[bytes]) -> None:
-    """Kill it and what it started."""
-    if started.poll() is None:
+    """Kill it, and what its plug-ins started."""
+    if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg"):
-                os.killpg(started.pid, signal.SIGKILL)
-            else:
-                started.kill()
+            os.killpg(started.pid, signal.SIGKILL)
+    elif started.poll() is None:
+        started.kill()
     started.wait()

@@ -24,7 +24,6 @@ program, at the place on the stage that `PLACES` gives it unless the file gives 
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -32,6 +31,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from plugin_host.errors import SoundError
+from plugin_host.words import nearest
 
 DEFAULT_LUFS: Final = -14.0
 DEFAULT_DBTP: Final = -1.0
@@ -85,6 +85,15 @@ class Rack:
     parts: Mapping[str, Channel] = field(default_factory=dict)
     master: Master = Master()
 
+    def plugins(self) -> list[str]:
+        """The files of all plug-ins in it."""
+        choices: list[Channel | EffectChoice] = [
+            *self.parts.values(),
+            *self.master.effects,
+            *(e for one in self.parts.values() for e in one.effects),
+        ]
+        return sorted({one.plugin for one in choices if one.plugin is not None})
+
     def channel(self, name: str, part: str) -> Channel | None:
         """The channel of a track; None where the rack has none."""
         for key in (name.casefold(), part.casefold(), "default"):
@@ -122,9 +131,7 @@ class _Reader:
     def only(self, given: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
         for key in given:
             if key not in known:
-                near = difflib.get_close_matches(key, known, 1)
-                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-                raise self.fault(f"{where} has no {key!r}: {hint}")
+                raise self.fault(f"{where} has no {key!r}: {nearest(key, known)}")
 
     def table(self, value: Any, where: str) -> Mapping[str, Any]:
         if not isinstance(value, Mapping):

@@ -23,6 +23,7 @@ import numpy as np
 from plugin_host.errors import SoundError
 from plugin_host.events import CHANNELS, Event, Floats
 from plugin_host.stretches import Stretch, stretches
+from plugin_host.words import in_a_line
 
 RATE: Final = 48_000
 """Frames a second; the synthesizer knows no other."""
@@ -76,7 +77,7 @@ class SoundFontInstrument:
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
                 raise
-            raise SoundError(f"{self.name}: the SoundFont cannot be played ({_line(error)}): try another") from None
+            raise SoundError(f"{self.name}: the SoundFont cannot be played ({in_a_line(error)}): try another") from None
         whole = _samples(wave)
         notes = stretch.struck()
         if np.abs(whole).max(initial=0) >= _CLIPPED and len(notes) > _TOO_FINE:
@@ -119,7 +120,3 @@ def _length(value: int) -> bytes:
     while value := value >> 7:
         out.append(0x80 | value & 0x7F)
     return bytes(reversed(out))
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -12,7 +12,10 @@ from itertools import islice, takewhile
 
 from plugin_host.midi import Event
 
-_PEDAL = 64
+_PEDAL, _ALL_OFF = 64, 123
+MOST_PEDAL_S, MOST_HELD_S = 30.0, 300.0
+"""A note sounds at most so long after its key went up (a pedal that never comes up), and so long at all (a key that never
+does): else every stretch of such a track would last to its end."""
 _ON, _OFF, _CONTROL = 0x90, 0x80, 0xB0
 _DATA_ENTRY = (6, 38)
 
@@ -54,7 +57,12 @@ def stretches(events: Sequence[Event], length_s: float) -> Iterator[Stretch]:
                 for i, event in enumerate(_until(events, at, end), at)
                 if i in own or releases.get(i) in own or not _is_key(event)
             )
-            yield Stretch(start, end, (*state.events(start), *bearing))
+            ended = (
+                Event(end, bytes((_CONTROL | channel, number, 0)))
+                for channel in sorted({events[i].data[0] & 0x0F for i in own})
+                for number in (_PEDAL, _ALL_OFF)
+            )
+            yield Stretch(start, end, (*state.events(start), *bearing, *ended))
         for event in events[at:stop]:
             state.take(event)
         at = stop
@@ -79,6 +87,7 @@ def _ends(events: Sequence[Event]) -> tuple[dict[int, float], dict[int, int]]:
     note-on that it ends, the oldest that sounds.
     """
     ends: dict[int, float] = {}
+    let_go: dict[int, float] = {}
     releases: dict[int, int] = {}
     sounding: dict[tuple[int, int], list[int]] = {}
     held: dict[int, list[int]] = {}
@@ -92,7 +101,7 @@ def _ends(events: Sequence[Event]) -> tuple[dict[int, float], dict[int, int]]:
         elif _is_key(event):
             if open_ := sounding.get((channel, event.data[1])):
                 note = releases[i] = open_.pop(0)
-                ends[note] = event.seconds
+                ends[note] = let_go[note] = event.seconds
                 if channel in down:
                     held.setdefault(channel, []).append(note)
         elif event.data[0] & 0xF0 == _CONTROL and event.data[1] == _PEDAL:
@@ -101,11 +110,11 @@ def _ends(events: Sequence[Event]) -> tuple[dict[int, float], dict[int, int]]:
             else:
                 down.discard(channel)
                 for note in held.pop(channel, ()):
-                    ends[note] = event.seconds
+                    ends[note] = min(event.seconds, let_go[note] + MOST_PEDAL_S)
     for notes in held.values():
         for note in notes:
-            ends[note] = last
-    return ends, releases
+            ends[note] = min(last, let_go[note] + MOST_PEDAL_S)
+    return {note: min(end, events[note].seconds + MOST_HELD_S) for note, end in ends.items()}, releases
 
 
 class _State:

@@ -2,7 +2,7 @@
 
     file -- reading --> samples -- models_onnx.transcribe --> notes in seconds -- tempo --> beats -- placing --> Song
 
-`load_music` is what the commands call for whatever file they are given; a .mid goes to `load_midi` as ever. The heavy
+`read_music` is what the commands call for whatever file they are given; a .mid goes to `load_midi` as ever. The heavy
 imports wait until a recording is there. Errors: `DawAssistError`s, and `ModelError` of models_onnx where the model that
 hears notes is not installed.
 """
@@ -26,7 +26,6 @@ __all__ = [
     "ListenFor",
     "Music",
     "is_audio",
-    "load_music",
     "read_music",
 ]
 
@@ -85,11 +84,6 @@ class Music:
 
     file: MidiFile
     hearing: Hearing | None = None
-
-
-def load_music(path: Path, ask: ListenFor = UNSAID) -> MidiFile:
-    """`read_music` for those who want the music alone, and do not write where it was."""
-    return read_music(path, None, ask).file
 
 
 def read_music(path: Path, target: Path | None = None, ask: ListenFor = UNSAID) -> Music:

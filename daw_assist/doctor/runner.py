@@ -100,7 +100,7 @@ def _in_process(check: Check, asked: Asked, limit_s: float) -> Finding:
 
 
 def _command(check: Check, asked: Asked) -> list[str]:
-    return [sys.executable, "-m", "daw_assist.doctor", check.name, json.dumps(asdict(asked))]
+    return [sys.executable, "-P", "-m", "daw_assist.doctor", check.name, json.dumps(asdict(asked))]
 
 
 def _quiet() -> IO[str]:

@@ -52,7 +52,7 @@ class Watchdog:
     def start(cls, api: str, out_name: str, virtual: bool) -> Watchdog:
         """For the virtual port `out_name` (as `MidiOutput.name` tells it: "daw-assist out"), or for an existing port."""
         kind = "--virtual" if virtual else "--out"
-        watchdog = cls([sys.executable, "-m", "daw_assist.watchdog", "--api", api, kind, out_name])
+        watchdog = cls([sys.executable, "-P", "-m", "daw_assist.watchdog", "--api", api, kind, out_name])
         watchdog.keep()
         return watchdog
 

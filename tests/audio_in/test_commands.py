@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daw_assist.audio_in import load_music
+from daw_assist.audio_in import read_music
 from daw_assist.cli import main
 from daw_assist.examples import greensleeves
 from daw_assist.midi.file import from_song, load_midi, save_midi, to_song
@@ -115,4 +115,4 @@ def test_a_silent_recording_is_one_line(record: Record, tmp_path: Path, capsys: 
 def test_a_mid_is_loaded_as_ever(tmp_path: Path) -> None:
     tune = tmp_path / "tune.mid"
     save_midi(from_song(greensleeves()), tune)
-    assert load_music(tune) == load_midi(tune)
+    assert read_music(tune).file == load_midi(tune)

@@ -75,10 +75,12 @@ def test_tags_are_in_every_kind_of_file(tmp_path: Path, suffix: str) -> None:
     assert np.abs(_read(path)).max() > 0.2  # the sound is still there
 
 
-def test_the_same_sound_is_the_same_file(tmp_path: Path) -> None:
-    for name in ("a.wav", "b.wav"):
-        write_audio(tmp_path / name, pieces(_sound(), [9_999]), Encoding(".wav", bits=16), TAGS)
-    assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".ogg"])
+def test_the_same_sound_is_the_same_file(tmp_path: Path, suffix: str) -> None:
+    for name in ("a", "b"):
+        bits = 16 if suffix in (".wav", ".flac") else None
+        write_audio(tmp_path / f"{name}{suffix}", pieces(_sound(), [9_999]), Encoding(suffix, bits=bits), TAGS)
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
 
 
 def test_silence_is_not_dithered(tmp_path: Path) -> None:

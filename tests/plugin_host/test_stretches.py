@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plugin_host.midi import Event
-from plugin_host.stretches import stretches
+from plugin_host.stretches import MOST_HELD_S, MOST_PEDAL_S, stretches
 from tests.plugin_host.sounds import control, notes, program
 
 PLAYED = st.lists(
@@ -38,7 +38,8 @@ def test_every_note_of_a_stretch_is_let_go_in_it(played: list[tuple[float, int, 
     for stretch in stretches(notes(*played), 5.0):
         sounding: Counter[int] = Counter()
         for event in stretch.events:
-            sounding[event.data[1]] += 1 if event.data[0] & 0xF0 == 0x90 else -1
+            if event.data[0] & 0xF0 in (0x80, 0x90):
+                sounding[event.data[1]] += 1 if event.data[0] & 0xF0 == 0x90 else -1
         assert set(sounding.values()) <= {0}
         assert stretch.end >= max(e.seconds for e in stretch.events)
 
@@ -74,8 +75,21 @@ def test_a_pedal_keeps_a_stretch_sounding_until_it_comes_up() -> None:
 def test_a_note_from_an_earlier_stretch_is_not_let_go_in_a_later_one() -> None:
     events = notes((1, 60, 20), (11, 64, 1))
     first, second = stretches(events, 10.0)
-    assert [e.data[1] for e in first.events] == [60, 60]
-    assert [e.data[1] for e in second.events] == [64, 64]
+    assert [e.data[1] for e in first.events if e.data[0] < 0xB0] == [60, 60]
+    assert [e.data[1] for e in second.events if e.data[0] < 0xB0] == [64, 64]
+
+
+def test_a_pedal_that_never_comes_up_and_a_key_that_is_never_let_go_do_not_last_to_the_end() -> None:
+    """Or a track of 20 minutes would be rendered 48 times over."""
+    struck = notes(*((2.0 * i, 60 + i % 12, 1.0) for i in range(600)))
+    pedalled = list(stretches([control(0, 64, 127), *struck], 25.0))
+    assert max(one.end - one.start for one in pedalled) <= 25 + 1 + MOST_PEDAL_S
+    hung = [event for event in struck if event.data[0] & 0xF0 == 0x90]
+    held = list(stretches(hung, 25.0))
+    assert max(one.end - one.start for one in held) <= 25 + MOST_HELD_S
+    for stretch in (*pedalled, *held):
+        assert {(e.data[1], e.data[2]) for e in stretch.events[-2:]} == {(64, 0), (123, 0)}
+        assert {e.seconds for e in stretch.events[-2:]} == {stretch.end}
 
 
 def test_where_nothing_begins_there_is_no_stretch() -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import mutagen
@@ -96,8 +100,8 @@ def test_a_vst3_plays_the_tune_with_its_preset_parameters(tune: Path, vst3_synth
 
 REFUSED = [
     (["render", "none.mid", "-o", "x.wav"], "none.mid", 1),
-    (["render", "tune.mid", "-o", "x.aac"], ".wav, .flac, .mp3, .ogg", 2),
-    (["render", "tune.mid", "-o", "no/where/x.wav"], "there is no folder", 2),
+    (["render", "tune.mid", "-o", "x.aac"], ".wav, .flac, .mp3 or .ogg", 2),
+    (["render", "tune.mid", "-o", "no/where/x.wav"], "there is no such folder", 2),
     (["render", "tune.mid", "-o", "x.mp3", "--bits", "16"], "takes no number of bits", 2),
     (["render", "tune.mid", "-o", "x.ogg", "--rate", "96000"], "cannot be written as .ogg", 2),
     (["render", "tune.mid", "-o", "x.wav", "--plugin", "none.vst3"], "none.vst3", 1),
@@ -107,8 +111,11 @@ REFUSED = [
     (["render", "tune.mid", "-o", "x.wav", "--preset", "p.vstpreset"], "is for a plug-in", 2),
     (["render", "tune.mid", "-o", "x.wav", "--loudness", "loud"], "or off", 2),
     (["render", "tune.mid", "-o", "x.wav", "--tail", "-1"], "0 to 60 seconds", 2),
-    (["render", "tune.mid", "-o", "x.mp3", "--quality", "splendid"], "splendid", 1),
+    (["render", "tune.mid", "-o", "x.mp3", "--quality", "splendid"], "splendid", 2),
     (["render", "empty.mid", "-o", "x.wav"], "there is no note in it", 2),
+    (["render", "tune.mid", "-o", "folder.wav"], "it is a folder", 2),
+    (["render", "tune.mid", "-o", "stemmed.wav", "--stems"], "stemmed.1-keys.wav: cannot be written (it is a folder)", 2),
+    (["render", "midi.wav", "-o", "./midi.wav"], "is the input, which would be lost", 2),
     (["play", "tune.mid", "--device", "no such output"], "there is no sound output", 1),
     (["continue", "tune.mid", "-o", "y.mid", "--audio", "y.txt"], "y.txt", 2),
     (["continue", "hum.wav", "-o", "y.mid", "--audio", "./hum.wav"], "would be lost", 2),
@@ -127,6 +134,9 @@ def test_what_cannot_be_rendered_is_one_line_and_leaves_nothing(
 ) -> None:
     monkeypatch.chdir(tune.parent)
     save_midi(MidiFile(1, 480, ((),)), Path("empty.mid"))
+    Path("midi.wav").write_bytes(tune.read_bytes())
+    for folder in ("folder.wav", "stemmed.1-keys.wav"):
+        Path(folder).mkdir()
     before = sorted(tune.parent.iterdir())
     assert main(arguments) == code
     told = capsys.readouterr().err
@@ -139,6 +149,41 @@ def test_a_render_that_fails_leaves_an_older_file_as_it_was(tune: Path, vst3_cra
     out.write_bytes(b"older")
     assert main(["render", str(tune), "-o", str(out), "--plugin", str(vst3_crash)]) == 1
     assert out.read_bytes() == b"older"
+
+
+def test_a_link_is_replaced_and_what_it_led_to_stays(tune: Path) -> None:
+    other = tune.with_name("other")
+    other.mkdir()
+    (other / "real.wav").write_bytes(b"kept")
+    out = tune.with_name("link.wav")
+    out.symlink_to(other / "real.wav")
+    assert main(["render", str(tune), "-o", str(out)]) == 0
+    assert (other / "real.wav").read_bytes() == b"kept" and not out.is_symlink()
+
+
+def test_sigterm_leaves_nothing_behind(tune: Path) -> None:
+    """Nor a renderer that goes on."""
+    save_midi(nine_parts(120.0), tune)
+    program = [sys.executable, "-m", "daw_assist", "render", str(tune), "-o", str(tune.with_name("x.wav"))]
+    with subprocess.Popen(program, stderr=subprocess.DEVNULL) as rendering:
+        children = Path(f"/proc/{rendering.pid}/task/{rendering.pid}/children")
+        end = time.monotonic() + 20
+        while not any(path.name == "mix.raw" for path in tune.parent.glob(".daw-assist-*/*")):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        worker = children.read_text().split()[0]
+        rendering.terminate()
+        assert rendering.wait(10) == 128 + signal.SIGTERM
+    assert [path.name for path in tune.parent.iterdir()] == [tune.name]
+    assert not Path(f"/proc/{worker}").exists()
+
+
+def test_a_name_that_is_not_utf_8_is_rendered(tune: Path) -> None:
+    odd = tune.with_name("h\udcfcte.mid")
+    odd.write_bytes(tune.read_bytes())
+    out = tune.with_name("h\udcfcte.wav")
+    assert main(["render", str(odd), "-o", str(out)]) == 0
+    assert mutagen.File(out).tags["TIT2"].text == ["h?te"]
 
 
 def test_continue_writes_sound_that_says_where_it_comes_from(tune: Path, capsys: pytest.CaptureFixture[str]) -> None:

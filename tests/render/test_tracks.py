@@ -86,6 +86,15 @@ def test_at_one_tick_a_note_ends_before_the_program_changes_and_the_next_begins(
     assert kinds == [0x80, 0xC0, 0x90]
 
 
+def test_a_name_of_before_utf_8_is_read_as_it_was_meant() -> None:
+    file = MidiFile(
+        1,
+        480,
+        (_track((0, TRACK_NAME + b"Fl\xf6te"), *_note(0)), _track((0, TRACK_NAME + "Flöte".encode()), *_note(0))),
+    )
+    assert [track.name for track in tracks_of(file)] == ["Flöte", "Flöte 2"]
+
+
 def test_sysex_and_meta_events_are_not_played() -> None:
     file = MidiFile(0, 480, (_track((0, b"\xf0\x7e\x7f\x09\x01\xf7"), (0, b"\xff\x01text"), *_note(0)),))
     assert {data[0] & 0xF0 for data in _datas(tracks_of(file)[0])} == {0x80, 0x90}

@@ -51,7 +51,7 @@ public:
         std::abort();
 #endif
 #ifdef TEST_HANG
-        if (fork() == 0) for (;;) pause();  // a helper of its own, as licence checkers have
+        if (fork() == 0) for (;;) pause();  // a process of its own, as licence checkers have
         for (;;) pause();
 #endif
     }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plugin_host import worker
+from plugin_host import renderer
 from plugin_host.events import Floats
 from plugin_host.job import Encoding, Job, Progress
 from plugin_host.midi import Track
@@ -35,10 +35,10 @@ class _Ears:
 
 def test_a_job_is_heard_while_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     ears = _Ears()
-    monkeypatch.setattr(worker, "open_output", lambda rate, device: ears)
+    monkeypatch.setattr(renderer, "open_output", lambda rate, device: ears)
     told: list[Progress] = []
     track = Track("a", tuple(notes((0.0, 60, 0.5), (1.0, 64, 0.5))), "keys")
-    report = worker.listen(Job((track,), Rack(), Encoding(".wav"), "", tail_s=1.0, listen=True), told.append)
+    report = renderer.listen(Job((track,), Rack(), Encoding(".wav"), "", tail_s=1.0, listen=True), told.append)
     sound = np.concatenate(ears.heard, axis=1)
     assert report.frames == round(2.5 * RATE)
     assert sound.shape[1] >= report.frames
