@@ -299,10 +299,31 @@ def _demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path(), help="folder for demo.mid, demo.wav and demo.png (default: here)"
     )
-    parser.add_argument("--bpm", type=float, default=132.0)
+    parser.add_argument("--bpm", type=float, help="default 132; with --web 100")
     parser.add_argument("--seed", type=int, default=7)
+    _web_option(parser)
     _model_options(parser)
-    parser.set_defaults(run=lambda a: demo.run_demo(a.out, a.bpm, a.seed, a.model, a.provider, a.threads))
+    parser.set_defaults(run=_run_demo)
+
+
+def _run_demo(args: argparse.Namespace) -> int:
+    """The tune, or (`--web`) `live` with a page and without MIDI, opened in the browser."""
+    if args.web is None:
+        return demo.run_demo(args.out, args.bpm or 132.0, args.seed, args.model, args.provider, args.threads)
+    words = ["live", "--web", str(args.web), "--no-midi", "--sync", "internal", "--model", args.model]
+    words += [
+        "--provider",
+        args.provider,
+        "--threads",
+        str(args.threads),
+        "--seed",
+        str(args.seed),
+        "--bpm",
+        str(args.bpm or 100.0),
+    ]
+    live = _parser().parse_args(words)
+    live.browse = True
+    return _run_live(live)
 
 
 def _live(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
@@ -348,11 +369,20 @@ def _live(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
         "--accept-bar", type=int, help="with --from: accept in this bar of the tune (default: its last)"
     )
     parser.add_argument("--endpoint", help="server to use or start (default: a private one)")
+    _web_option(parser)
+    parser.add_argument("--no-midi", action="store_true", help="with --web: no ports, the page is keyboard and sound")
     _settings_options(parser)
     _live_chord_options(parser)
     _model_options(parser)
-    parser.set_defaults(run=_run_live, temperature=None)
+    parser.set_defaults(run=_run_live, temperature=None, browse=False)
     return parser
+
+
+def _web_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--web", type=int, nargs="?", const=0, metavar="PORT",
+        help="the companion page too, on 127.0.0.1 (default port: one that is free)",
+    )  # fmt: skip
 
 
 def _live_chord_options(parser: argparse.ArgumentParser) -> None:

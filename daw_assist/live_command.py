@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 import threading
+import webbrowser
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 
@@ -17,6 +18,7 @@ from daw_assist.mailbox import Bounded
 from daw_assist.midi.apis import chosen, look
 from daw_assist.midi.guard import Watchdog
 from daw_assist.midi.ports import MidiInput, MidiOutput
+from daw_assist.midi.told import PageInput, PageOutput
 from daw_assist.music.bars import Bar
 from daw_assist.music.metre import Metre, parse_metre
 from daw_assist.music.parts import Part
@@ -33,6 +35,7 @@ from daw_assist.suggest.steer import parse_fill, parse_mode
 from daw_assist.suggest.suggestion import Settings, Suggestion
 from daw_assist.tokens.asked import fault_of, fault_of_parts
 from daw_assist.transport.internal import InternalClock
+from daw_assist.web.process import WebBeside
 
 STACK_BYTES = 1024 * 1024
 COUNT_IN_NS = 300 * NS_PER_MS
@@ -88,7 +91,8 @@ def run_live(args: argparse.Namespace, settings: Settings, config: Config, harmo
     if not 0 <= args.count_in <= 8:
         raise UsageError(f"count-in must be in 0..8 bars, not {args.count_in}")
     command = serve_command(endpoint, args.model, args.provider, args.threads, args.chord_model)
-    ports = _open_ports(args)
+    ports = _ports(args)
+    has_midi = not isinstance(ports[0], PageInput)
     done = end_in_order()
     lines: Bounded[str] = Bounded(64)
 
@@ -101,10 +105,14 @@ def run_live(args: argparse.Namespace, settings: Settings, config: Config, harmo
     with ExitStack() as stack:
         stack.callback(ports[1].close)
         stack.callback(ports[0].close)
-        api = chosen(args.api, look())
-        lead = lead_of(args.sync, args.bpm, metre, args.spp_unit, args.in_port is None, api == "jack")
-        watchdog = Watchdog.start(api, args.out_port or ports[1].name, virtual=args.out_port is None)
-        guard = Guard(lambda: _open_ports(args), watchdog)
+        guard = None
+        if has_midi:
+            api = chosen(args.api, look())
+            lead = lead_of(args.sync, args.bpm, metre, args.spp_unit, args.in_port is None, api == "jack")
+            watchdog = Watchdog.start(api, args.out_port or ports[1].name, virtual=args.out_port is None)
+            guard = Guard(lambda: _open_ports(args), watchdog)
+        else:
+            lead = lead_of("internal", args.bpm, metre)
         beside = stack.enter_context(server_beside(endpoint, command))
         if beside is None:
             say(
@@ -113,14 +121,50 @@ def run_live(args: argparse.Namespace, settings: Settings, config: Config, harmo
         if mode.has_chords:
             _load_chords(endpoint, harmony, metre)
         stage = stack.enter_context(
-            open_stage(ports, lead, metre, settings, hands, endpoint, tell, args.latency_ms, harmony, mode, fill, guard)
-        )
-        if args.sync == "internal" and lead.internal is not None:
+            open_stage(
+                ports, lead, metre, settings, hands, endpoint, tell, args.latency_ms, harmony, mode, fill, guard,
+                args.web is not None,
+            )
+        )  # fmt: skip
+        web = _web(args, endpoint, stack)
+        if has_midi and args.sync == "internal" and lead.internal is not None:
             _count_in(stage, lead.internal, args.count_in)
         say(f"listening on {ports[0].name!r}, playing to {ports[1].name!r}, {metre}, server {endpoint}")
-        say(f"mode {mode}, sync {args.sync}; {_hands_told(hands)}; end with Ctrl-C")
-        _watch(stage, lines, done, watchdog, beside, hands, config.bindings)
+        say(f"mode {mode}, sync {args.sync if has_midi else 'internal'}; {_hands_told(hands)}; end with Ctrl-C")
+        _watch(stage, lines, done, (guard.watchdog if guard is not None else None, beside, web), hands, config.bindings)
     return 0
+
+
+Others = tuple[Watchdog | None, Beside | None, WebBeside | None]
+"""Processes beside this one that must not be missing."""
+
+
+def _web(args: argparse.Namespace, endpoint: Endpoint, stack: ExitStack) -> WebBeside | None:
+    """The companion page, if it is wanted; its address is said, and opened where that was asked for."""
+    if args.web is None:
+        return None
+    web = WebBeside(endpoint.requests if endpoint.is_tcp else str(endpoint), args.web or None)
+    stack.callback(web.stop)
+    fault = web.wait()
+    say(fault or f"the page: {web.url}")
+    if args.browse and fault is None:
+        webbrowser.open(web.url)
+    return web
+
+
+def _ports(args: argparse.Namespace) -> tuple[MidiInput, MidiOutput]:
+    """Real ports; none where there is a page and no MIDI, by wish or because the system has none."""
+    if args.no_midi and args.web is None:
+        raise UsageError("--no-midi is for --web: without ports and without a page nobody could play")
+    if args.no_midi:
+        return PageInput(), PageOutput()
+    try:
+        return _open_ports(args)
+    except PortError as error:
+        if args.web is None or args.in_port is not None or args.out_port is not None:
+            raise
+        say(f"{error}; so the page alone is keyboard and sound")
+        return PageInput(), PageOutput()
 
 
 def _hands_told(hands: Hands) -> str:
@@ -136,8 +180,7 @@ def _count_in(stage: Stage, clock: InternalClock, bars: int) -> None:
 
 
 def _watch(
-    stage: Stage, lines: Bounded[str], done: threading.Event, watchdog: Watchdog, beside: Beside | None, hands: Hands,
-    kept: Mapping[Trigger, str],
+    stage: Stage, lines: Bounded[str], done: threading.Event, others: Others, hands: Hands, kept: Mapping[Trigger, str]
 ) -> None:  # fmt: skip
     """The main thread while the others play: says what happens, keeps what was learned and who must not be missing.
 
@@ -146,6 +189,7 @@ def _watch(
     said: dict[str, str | None] = {}
     bindings = dict(hands.bindings)
     performance, turn = stage.performance, 0
+    watchdog, beside, web = others
     while not done.wait(0.2):
         while (line := lines.take()) is not None:
             say(line)
@@ -165,10 +209,12 @@ def _watch(
             say(_kept(kept))
         turn += 1
         if turn % 5 == 0:
-            watchdog.keep()
-            news = beside.keep() if beside is not None else None
-            if news is not None:
-                say(news)
+            if watchdog is not None:
+                watchdog.keep()
+            for other in (beside, web):
+                news = other.keep() if other is not None else None
+                if news is not None:
+                    say(news)
 
 
 def learned(

@@ -14,7 +14,7 @@ from daw_assist.suggest.view import BY_HAND, MOST_HEARD, LiveView, PlanView, Pla
 NOT_BEFORE_NS = 25 * NS_PER_MS
 """Views are at least so far apart: a chord is one change."""
 AGAIN_NS = NS_PER_SECOND
-"""So often while the song runs, though nothing but time has changed."""
+"""So often though nothing but time has changed: a server that came later knows it then."""
 
 
 class ViewMaker:
@@ -33,7 +33,7 @@ class ViewMaker:
             return None
         seen = self._key()
         if seen == self._seen and since is not None:
-            if not self._performance.transport.running or since < AGAIN_NS:
+            if since < AGAIN_NS:
                 return None
         else:
             self._changed += 1

@@ -1,0 +1,84 @@
+"""Wishes under a name: kept in one JSON file, as the page gives them to `steer`."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from daw_assist.errors import RequestError
+from daw_assist.server.protocol import SteerRequest
+from daw_assist.web.page_words import refused, request_from, shaped
+
+MOST_PRESETS: Final = 100
+MOST_NAME: Final = 60
+MOST_BYTES: Final = 1_000_000
+
+_log = logging.getLogger(__name__)
+
+
+class Presets:
+    """Threads: one (the event loop); a file this small is written at once."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._items: dict[str, dict[str, Any]] = _read(path) if path is not None else {}
+
+    def items(self) -> dict[str, dict[str, Any]]:
+        """All, in the order of their names."""
+        return dict(sorted(self._items.items(), key=lambda item: item[0].casefold()))
+
+    def get(self, name: Any) -> SteerRequest:
+        """As a request; `RequestError` (not_found) if there is none of that name."""
+        if not isinstance(name, str) or name not in self._items:
+            raise RequestError("not_found", "there is no preset of that name")
+        return _steer(self._items[name])
+
+    def save(self, name: Any, steer: Any) -> None:
+        """Keep it, instead of the old one of that name; `RequestError` for what is no name or no wish."""
+        if not isinstance(name, str) or not 1 <= len(name.strip()) <= MOST_NAME or not name.isprintable():
+            raise refused(f"a preset's name has 1 to {MOST_NAME} letters")
+        if name.strip() not in self._items and len(self._items) >= MOST_PRESETS:
+            raise refused(f"there are {MOST_PRESETS} presets already: delete one first")
+        request = _steer(steer)
+        said = {key: value for key, value in shaped(request.settings).items() if value not in (None, [])}
+        self._put({**self._items, name.strip(): said})
+
+    def delete(self, name: Any) -> None:
+        """Forget it; `RequestError` (not_found) if there is none."""
+        self.get(name)
+        self._put({key: value for key, value in self._items.items() if key != name})
+
+    def _put(self, items: dict[str, dict[str, Any]]) -> None:
+        if self._path is not None:
+            try:
+                with tempfile.NamedTemporaryFile("wb", dir=self._path.parent, prefix=".presets-", delete=False) as file:
+                    file.write(msgspec.json.format(msgspec.json.encode(items), indent=1))
+                Path(file.name).replace(self._path)
+            except OSError as error:
+                raise RequestError("not_kept", f"the preset cannot be kept ({error.strerror or error})") from None
+        self._items = items
+
+
+def _steer(given: Any) -> SteerRequest:
+    request = request_from("steer", {"settings": given})
+    assert isinstance(request, SteerRequest)
+    return request
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    """What is in the file; nothing where it is not ours to read."""
+    try:
+        with path.open("rb") as file:
+            items = msgspec.json.decode(file.read(MOST_BYTES), type=dict[str, dict[str, Any]])
+        for given in items.values():
+            _steer(given)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError, RequestError) as error:
+        _log.warning("%s: the presets cannot be read (%s)", path, error)
+        return {}
+    return dict(list(items.items())[:MOST_PRESETS])

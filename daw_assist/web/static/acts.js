@@ -1,0 +1,58 @@
+// What can be done, once: asked for by buttons and keys alike. What is refused is said on the line below.
+
+import { state, set } from "./state.js";
+import { ask } from "./link.js";
+import { wake, silence, hears } from "./sound.js";
+import { clicks } from "./metronome.js";
+import { allOff } from "./keys.js";
+import { songBar } from "./timeline.js";
+
+/** Ask, and say in one line what went wrong. */
+export async function act(name, fields = {}) {
+  try { return { value: await ask(name, fields) }; } catch (fault) { toast(fault.message); return null; }
+}
+export function toast(line) { set("toast", String(line)); }
+export const steer = (settings) => act("steer", { settings });
+
+const plan = () => state.view?.plan;
+const needsPlan = (name, fields) => (plan() ? act(name, fields) : toast("There is no suggestion yet: play a few bars first."));
+
+export async function startStop() {
+  wake();
+  await act("clock");
+}
+
+export const accept = (fields = {}) => needsPlan("accept", fields);
+export const step = (by) => needsPlan(by > 0 ? "next" : "previous");
+export const choose = (index) => act("choose", { index });
+export const reject = () => act("reject");
+export const audition = () => { wake(); return needsPlan("audition"); };
+export const hold = () => needsPlan("hold");
+export const undo = () => act("undo");
+export const mute = () => act("mute");
+export const tap = () => act("tap");
+export function panic() { allOff(); silence(); return act("panic"); }
+export const metronome = () => set("metronome", !clicks());
+export function listen() { if (hears()) silence("port"); set("hears", !hears()); }
+
+/** Fill the picked bars anew. */
+export function fillPicked() {
+  if (!state.bars) return toast("Pick bars first: drag along the numbers above the notes.");
+  return act("fill_between", { first: state.bars[0], last: state.bars[1] });
+}
+
+export function setMode(mode) {
+  if (mode !== "fill") return steer({ mode });
+  if (!state.bars) return toast("Pick the bars to fill first: drag along the numbers above the notes, then choose Fill.");
+  return steer({ mode, fill: `${songBar(state.bars[0])}-${songBar(state.bars[1])}` });
+}
+
+/** Longer or shorter by a bar at its first end, for keys. */
+export function pickBars(by) {
+  const view = state.view;
+  if (!view || !view.heard.length) return toast("No bars have been heard yet.");
+  const last = view.number - 1, oldest = view.number - view.heard.length;
+  const [from, to] = state.bars ?? [last + 1, last];
+  const next = from + by;
+  set("bars", next > to ? null : [Math.max(oldest, next), to]);
+}

@@ -1,0 +1,121 @@
+"""What is remembered of suggestions, by values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from daw_assist.suggest.suggestion import Suggestion
+from daw_assist.suggest.view import PlayingView
+from daw_assist.web.history import MOST_ITEMS, Entry, History
+from daw_assist.web.history_file import HistoryFile, entry_of, line_of
+from tests.web.conftest import a_plan, a_suggestion, a_view, edited
+
+
+def a_history(entries: Any = ()) -> tuple[History, list[Entry]]:
+    lines: list[Entry] = []
+    return History(list(entries), lines.append, lambda: 5.0), lines
+
+
+def shown(history: History, made: Suggestion, **fields: Any) -> str:
+    entry = history.saw(a_view(plan=a_plan(made, **fields)))
+    assert entry is not None
+    return entry
+
+
+def state(history: History, entry_id: str) -> str:
+    return history.get(entry_id).state
+
+
+def test_a_line_and_back_is_the_same_entry() -> None:
+    made = edited(a_suggestion(), 40)
+    entry = Entry("ab", 3.0, 4, 1, "edited", made)
+    read = entry_of(line_of(entry))
+    assert read.suggestion == made and (read.id, read.time, read.state) == ("ab", 3.0, "edited")
+
+
+def test_the_same_plan_is_one_entry_and_another_one_another() -> None:
+    history, lines = a_history()
+    one = shown(history, a_suggestion())
+    assert shown(history, a_suggestion()) == one and len(lines) == 1
+    assert shown(history, a_suggestion(seed=9)) != one
+    assert [item["id"] for item in history.items()][-1] == one and history.items()[0]["seed"] == 9
+
+
+def test_an_edited_plan_is_still_the_one_that_it_was_made_from() -> None:
+    history, _ = a_history()
+    one = shown(history, a_suggestion())
+    assert shown(history, edited(a_suggestion(), 41), edited=True) == one
+    assert shown(history, edited(a_suggestion(), 42), edited=True) == one
+    assert state(history, one) == "edited" and len(history.items()) == 1
+
+
+def test_bars_that_no_model_made_are_an_entry_each() -> None:
+    history, _ = a_history()
+    one = shown(history, edited(a_suggestion(model="by hand"), 41), edited=True)
+    assert shown(history, edited(a_suggestion(model="by hand"), 42), edited=True) == one
+    shown(history, a_suggestion())
+    assert shown(history, edited(a_suggestion(model="by hand"), 70), edited=True) != one
+
+
+def test_reject_and_undo_and_accept_are_noted_by_whatever_hand() -> None:
+    history, _ = a_history()
+    one = shown(history, a_suggestion())
+    history.controlled("reject")
+    assert shown(history, a_suggestion()) == one and state(history, one) == "rejected"
+    history.controlled("undo")
+    assert state(history, one) == "made"
+    shown(history, a_suggestion(), armed=True)
+    assert state(history, one) == "accepted"
+    other = shown(history, a_suggestion(80))
+    playing = PlayingView(4, a_suggestion(80).candidates[0].bars)
+    history.saw(a_view(plan=a_plan(a_suggestion(80)), playing=playing))
+    assert state(history, other) == "accepted" and state(history, one) == "accepted"
+
+
+def test_what_was_rejected_and_is_placed_again_is_rejected_no_more() -> None:
+    history, _ = a_history()
+    one = shown(history, a_suggestion())
+    history.controlled("reject")
+    history.controlled("place")
+    shown(history, a_suggestion(), held=True)
+    assert state(history, one) == "made"
+
+
+def test_the_oldest_go_but_what_was_accepted_stays_longest() -> None:
+    history, _ = a_history()
+    kept = shown(history, a_suggestion(), armed=True)
+    for seed in range(MOST_ITEMS + 50):
+        shown(history, a_suggestion(seed=100 + seed))
+    assert len(history.items()) == MOST_ITEMS and history.items()[-1]["id"] == kept
+
+
+def test_a_file_with_broken_lines_gives_the_others_and_is_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    file = HistoryFile(path)
+    history = History(file.read(), file.append)
+    one, two = shown(history, a_suggestion()), shown(history, a_suggestion(seed=50))
+    with path.open("ab") as stream:
+        stream.write(b'{"id": 3}\nnonsense\n' + b"\xff" * 100 + b"\n{")
+    assert path.stat().st_mode & 0o777 == 0o600
+    read = HistoryFile(path).read()
+    assert [entry.id for entry in read] == [one, two]
+    assert path.read_bytes().count(b"\n") == 2 and path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_file_does_not_grow_without_bound(tmp_path: Path) -> None:
+    file = HistoryFile(tmp_path / "history.jsonl")
+    history = History(file.read(), file.append)
+    kept = shown(history, a_suggestion(), armed=True)
+    for seed in range(3 * MOST_ITEMS):
+        shown(history, a_suggestion(seed=100 + seed))
+    assert (tmp_path / "history.jsonl").read_bytes().count(b"\n") <= 2 * MOST_ITEMS + 1
+    read = HistoryFile(tmp_path / "history.jsonl").read()
+    assert len(read) == MOST_ITEMS and read[0].id == kept
+    assert [entry.id for entry in read[1:]] == [item["id"] for item in reversed(history.items())][1:]
+
+
+def test_a_disk_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    file = HistoryFile(tmp_path / "gone" / "history.jsonl")
+    history = History(file.read(), file.append)
+    assert shown(history, a_suggestion()) and history.items()
