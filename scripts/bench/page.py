@@ -2,10 +2,10 @@
 
     python scripts/bench/page.py --out benchmarks/results/page.jsonl --minutes 30
 
-`usable`: from opening to the first view drawn. `key to pixel`: from a key's press (its event in the page) to the frame after it was
-drawn. `frames`: time from one frame to the next while the song runs, 2,000 notes shown. `event to pixel`: from a note that comes in at the
-live process (over the server, as a MIDI port's would) to the frame in which it is drawn. With `--minutes` the page stays open so long, the
-clock running, and is looked at once a minute: heap of the page, memory of its server, and frames.
+`usable`: from opening to the first view. `key to pixel`: from a key's press (its event in the page) to the frame after it was
+drawn. `frames`: time from one frame to the next while the song runs, 2,000 notes shown. `event to pixel`: from a note that comes in
+at the live process (over the server, as a MIDI port's would) to the frame in which it is drawn. With `--minutes` the page stays open
+so long, the clock running, and is looked at once a minute: heap of the page, memory of its server, and frames.
 """
 
 from __future__ import annotations
@@ -38,9 +38,16 @@ from models_onnx.record import append, provenance
 STATE = "const {state} = await import('/static/state.js');"
 FRAMES = """async (count) => {
   const times = [];
-  await new Promise((done) => { let last = performance.now(); const next = () => {
-    const now = performance.now(); times.push(now - last); last = now; times.length < count ? requestAnimationFrame(next) : done(); };
-    requestAnimationFrame(next); });
+  await new Promise((done) => {
+    let last = performance.now();
+    const next = () => {
+      const now = performance.now();
+      times.push(now - last);
+      last = now;
+      times.length < count ? requestAnimationFrame(next) : done();
+    };
+    requestAnimationFrame(next);
+  });
   return times; }"""
 KEYS = """async (count) => {
   const times = [];
@@ -57,7 +64,12 @@ SEEN = f"""async () => {{ {STATE}
   window.seen = [];
   const {{on}} = await import('/static/state.js');
   let notes = 0;
-  on("view", (view) => {{ const now = view?.open?.notes.length ?? 0; if (now !== notes) {{ notes = now; requestAnimationFrame(() => requestAnimationFrame(() => window.seen.push(Date.now()))); }} }});
+  on("view", (view) => {{
+    const now = view?.open?.notes.length ?? 0;
+    if (now === notes) return;
+    notes = now;
+    requestAnimationFrame(() => requestAnimationFrame(() => window.seen.push(Date.now())));
+  }});
 }}"""
 
 
