@@ -4,7 +4,7 @@
 
 `usable`: from opening to the first view. `key to pixel`: from a key's press (its event in the page) to the frame after it was
 drawn. `frames`: time from one frame to the next while the song runs, 2,000 notes shown. `event to pixel`: from a note that comes in
-at the live process (over the server, as a MIDI port's would) to the frame in which it is drawn. With `--minutes` the page stays open
+at the live process (over the server, as a MIDI port's would) to the frame in which it is drawn. With `--minutes` it stays open
 so long, the clock running, and is looked at once a minute: heap of the page, memory of its server, and frames.
 """
 
