@@ -7,7 +7,7 @@ CORPORA ?= work/corpora
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live doctor test check fix bench peers livebench soak sequences corpora train evaluate harmony listen index story size clean
+.PHONY: help demo page live doctor test check fix bench peers pagebench livebench soak sequences corpora train evaluate harmony listen index story size clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ $(VENV)/.dev: $(VENV)/.run
 
 demo: $(VENV)/.run ## a shipped tune is played as though live; demo.mid, demo.wav and demo.png are saved here
 	$(BIN)/daw-assist demo
+
+page: $(VENV)/.run ## play in the browser, without a DAW
+	$(BIN)/daw-assist demo --web
 
 live: $(VENV)/.run ## virtual MIDI ports, following the DAW's clock
 	$(BIN)/daw-assist live
@@ -53,6 +56,9 @@ bench: $(VENV)/.dev ## speed on this machine (ten minutes): lines in benchmarks/
 peers: $(VENV)/.dev ## the same jobs by other programs (half an hour, 4 GB; needs the train extra): a line in benchmarks/results/peers.jsonl
 	$(BIN)/python scripts/bench/peers/run.py --setup --rounds 15 --out benchmarks/results/peers.jsonl
 	$(BIN)/daw-assist bench report
+
+pagebench: $(VENV)/.dev ## the companion page open for half an hour in Chromium: a line in benchmarks/results/page.jsonl
+	$(BIN)/python scripts/bench/page.py --minutes 30 --out benchmarks/results/page.jsonl
 
 livebench: $(VENV)/.dev ## the live process over JACK, ten minutes a mode (an hour): a line in benchmarks/results/live.jsonl, benchmarks/live.md
 	$(BIN)/daw-assist bench live --minutes 10 --bpm 120 --load 1 --out benchmarks/results/live.jsonl --markdown benchmarks/live.md
