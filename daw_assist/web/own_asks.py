@@ -79,8 +79,8 @@ class OwnAsks:
                 self._epoch += 1
                 asked = msgspec.structs.replace(request, epoch=self._epoch)
                 made: Suggestion = await self._ask(name, asked, ENGINE_S)
-                if not made.candidates:
-                    raise RequestError("engine_failed", "the engine made nothing: ask again")
+                if not any(bar.notes for candidate in made.candidates for bar in candidate.bars):
+                    raise RequestError("engine_failed", "what was made is silent: play some more, or pick other bars")
                 await self._place(made, 0)
         finally:
             self._waiting -= 1
@@ -125,8 +125,12 @@ def fill_between_request(view: LiveView, first: int, last: int, seed: int) -> Fi
 
 
 def continue_request(view: LiveView, seed: int) -> ContinueRequest:
-    """After all that was heard, the begun bar too if something was played in it."""
+    """After all that was heard, the begun bar too if something was played in it; silence at its end is no music to go on from."""
     bars = (*view.heard, view.open) if view.open.notes else view.heard
+    while bars and not bars[-1].notes:
+        bars = bars[:-1]
+    if not bars:
+        raise refused("nothing was heard yet: play some bars, or drop a .mid")
     settings: Settings = replace(view.settings, seed=seed)
     return ContinueRequest(bars[-MAX_CONTEXT_BARS:], settings, 0, view.number + bool(view.open.notes))
 
