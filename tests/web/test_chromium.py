@@ -186,6 +186,44 @@ def _is_wav(data: bytes) -> bool:
         return sound.getnframes() > sound.getframerate()
 
 
+def test_what_is_locked_stays_and_the_rest_is_made_anew(page: Any) -> None:
+    with_suggestion(page)
+    page.keyboard.press("b")
+    wait_for(page, "state.view.plan?.held")
+    set_running(page, False)
+    bars = "state.view.plan.suggestion.candidates[state.view.plan.index].bars"
+    notes = f"{bars}.flatMap((bar, i) => bar.notes.map(note => [i, ...note.slice(0, 3)].join()))"
+    before = value(page, notes)
+    page.keyboard.press("i")
+    wait_for(page, "state.editing === true")
+    page.keyboard.press(".")
+    page.keyboard.press("q")
+    page.keyboard.press("r")
+    wait_for(page, f"state.view.plan !== null && JSON.stringify({notes}) !== JSON.stringify({before})", 30)
+    after = value(page, notes)
+    assert before[0] in after
+    assert set(before) != set(after)
+    page.keyboard.press("Escape")
+
+
+def test_an_action_is_learned_from_a_key_of_a_midi_keyboard(page: Any) -> None:
+    page.evaluate(
+        "async () => { const {ask} = await import('/static/link.js'); await ask('learn', {action: 'mute'}); }"
+    )
+    wait_for(page, "state.view.learning === 'mute'")
+    page.evaluate(
+        "async () => { const {ask} = await import('/static/link.js'); await ask('play', {messages: [[176, 80, 127]]}); }"
+    )
+    wait_for(page, "state.view.learning === null && Object.values(state.view.hands).includes('mute')")
+    page.wait_for_timeout(400)  # a second tap within 250 ms is none
+    page.evaluate(
+        "async () => { const {ask} = await import('/static/link.js'); await ask('play', {messages: [[176, 80, 127]]}); }"
+    )
+    wait_for(page, "state.view.muted")
+    page.keyboard.press("m")
+    wait_for(page, "!state.view.muted")
+
+
 def test_a_reload_loses_nothing(page: Any) -> None:
     with_suggestion(page)
     set_running(page, False)
