@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 from daw_assist.clock import NS_PER_MS, Clock, HostNs
+from daw_assist.errors import UsageError
 from daw_assist.incoming import Incoming
 from daw_assist.live_plans import Ask, FillAsk, WarmAsk
 from daw_assist.live_view import ViewMaker
@@ -250,7 +251,11 @@ class LiveLoops:
     def _show(self, link: Link, page: Page) -> None:
         """To the page: the newest view, and all that was sent."""
         if (view := page.views.take()) is not None:
-            link.ask("live_view", **{name: getattr(view, name) for name in view.__struct_fields__})
+            told = {name: getattr(view, name) for name in view.__struct_fields__}
+            try:
+                link.ask("live_view", **told)
+            except UsageError:  # more notes than one message holds: what is to be seen must not break the line
+                link.ask("live_view", **told | {"heard": (), "ours": view.ours[-1:]})
         sent: list[bytes] = []
         while len(sent) < MOST_TOLD and (message := page.sent.take()) is not None:
             sent.append(message)

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from daw_assist.clock import NS_PER_MS, HostNs
 from daw_assist.context.listener import Context, Listener
 from daw_assist.engine.chord_slots import slot_edges
+from daw_assist.live_chords_heard import ChordsHeard
 from daw_assist.music.bars import Bar
 from daw_assist.music.chords import ChordSpan, chord_name
 from daw_assist.music.metre import BarLine
@@ -92,6 +93,9 @@ class LiveHarmony:
         self.muted = False
         self._transport, self._listener, self._sender = transport, listener, sender
         self._asks, self._channels = asks, dict(channels)
+        self.heard = ChordsHeard(
+            {channel: part for part, channel in channels.items() if part in (Part.KEYS, Part.BASS)}
+        )
         self._plan: Plan = ()
         self._past: dict[int, tuple[ChordSpan, ...]] = {}  # by bar as heard; ticks from its bar line
         self._sent: _Sent | None = None
@@ -150,6 +154,7 @@ class LiveHarmony:
     def end(self, tick: float) -> None:
         """End what sounds and forget what was planned; up to `tick` it was heard, and is history."""
         self.player.clear()
+        self.heard.cut(tick)
         self._sender.cancel(self._tag)
         self._tag += 1
         self._plan = within(self._plan, None, tick)
@@ -159,6 +164,7 @@ class LiveHarmony:
     def bar_closed(self, number: int, line: BarLine) -> None:
         """The bar `number` (as heard) lay at `line`: its chords become the past."""
         end = line.start + line.length
+        self.heard.close(number, line)
         self._past[number] = spans_of(within(self._plan, line.start, end), int(line.start))
         self._past.pop(number - 2 * CONTEXT_BARS, None)
         # One bar more stays: the voicing of its last chord leads to the next one.
@@ -204,6 +210,7 @@ class LiveHarmony:
             self._handed = until
         events = self.player.due(until, self._tag)
         if events and not self.muted:
+            self.heard.take(events)
             self._sender.schedule(
                 [Due(self._transport.host_at(event.tick), event.message, event.tag) for event in events]
             )

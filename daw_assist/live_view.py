@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from daw_assist.clock import NS_PER_MS, NS_PER_SECOND, HostNs
 from daw_assist.music.bars import Bar
+from daw_assist.music.notes import Note
 from daw_assist.performance import Performance
 from daw_assist.suggest.view import BY_HAND, MOST_HEARD, LiveView, PlanView, PlayingView
 
@@ -49,7 +51,8 @@ class ViewMaker:
             policy.suggestion, policy.index, policy.armed, policy.held, plans.playing, plans.is_playing,
             plans.settings, plans.seed_locked, plans.paused, one.mode, one.muted, one.audition.is_playing, one.complaint,
             one.controls.learning, one.controls.bindings, transport.running, transport.epoch, transport.name,
-            round(transport.bpm, 1), one.heard_version,
+            round(transport.bpm, 1), one.heard_version, one.harmony.heard.count if one.harmony is not None else 0,
+            one.harmony.policy.on if one.harmony is not None else None,
         )  # fmt: skip
 
     def _view(self, now: HostNs) -> LiveView:
@@ -59,24 +62,43 @@ class ViewMaker:
         heard = one.listener.context().bars[-MOST_HEARD:]
         running = one.listener.running_bar(tick)
         ours = plans.ours().get(line.index, Bar(line.metre, (), line.length))
-        own = one.listener.own()
+        own = one.listener.own()[-len(heard) :] if heard else ()
+        chords = one.harmony.heard if one.harmony is not None else None
+        if chords is not None:
+            under = [chords.bar(number - len(heard) + i) for i in range(len(heard))]
+            heard = tuple(map(_with, heard, under))
+            own = tuple(map(_with, own, under))
+            running, ours = (_with(bar, chords.running(line, tick)) for bar in (running, ours))
         plan = None
         if policy.suggestion is not None:
-            ahead = 1 if policy.held else policy.suggestion.first_bar - line.index
+            ahead = 1 if policy.held else max(1, policy.suggestion.first_bar - line.index)
+            at = one.in_place
             edited = any(BY_HAND in candidate.faults for candidate in policy.suggestion.candidates)
             plan = PlanView(
-                number + ahead, policy.index, policy.armed is not None, policy.held, edited, policy.suggestion
+                number + ahead if at is None else at,
+                policy.index,
+                policy.armed is not None,
+                policy.held,
+                edited,
+                at is not None,
+                policy.suggestion,
             )
         playing = None
         if plans.is_playing and plans.playing is not None:
             chosen = plans.playing
             playing = PlayingView(number + chosen.first_bar - line.index, chosen.candidate.bars)
+        told = one.harmony.status() if one.harmony is not None and one.mode.has_chords else {}
         return LiveView(
             at=self._wall(), running=transport.running, now=round(tick - line.start, 3), bar=line.index, number=number,
             bpm=round(transport.bpm, 3), source=transport.name, quality=transport.quality(), reason=transport.reason,
-            open=running, heard=heard, ours=(*own[-len(heard) :], ours) if heard else (ours,), plan=plan, playing=playing,
-            settings=plans.settings, mode=str(one.mode), muted=one.muted, paused=plans.paused,
+            open=running, heard=heard, ours=(*own, ours), plan=plan, playing=playing,
+            settings=plans.settings, mode=str(one.mode), chords_on=told.get("chords_on"),
+            chord=told.get("chord"), muted=one.muted, paused=plans.paused,
             auditioning=one.audition.is_playing, learning=one.controls.learning, seed_locked=plans.seed_locked,
             hands={str(trigger): action for trigger, action in one.controls.bindings.items()}, told=one.complaint,
             changed=self._changed,
         )  # fmt: skip
+
+
+def _with(bar: Bar, notes: tuple[Note, ...]) -> Bar:
+    return replace(bar, notes=tuple(sorted({*bar.notes, *notes}))) if notes else bar

@@ -13,7 +13,7 @@ Threads: one (T2).
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,7 +36,7 @@ from daw_assist.suggest.harmony import HarmonySettings
 from daw_assist.suggest.harmony_asked import fault_of_harmony
 from daw_assist.suggest.harmony_plan import Harmonization
 from daw_assist.suggest.modes import Mode, Turns, turns_of
-from daw_assist.suggest.policy import Chosen, Narrow
+from daw_assist.suggest.policy import KEPT, Chosen, Narrow, narrowed
 from daw_assist.suggest.steer import Steer, parse_fill, parse_mode, steered, steered_chords
 from daw_assist.suggest.suggestion import Settings, Suggestion
 from daw_assist.suggest.view import Hear, Place, placed
@@ -94,6 +94,8 @@ class Performance:
         self.mode, self.muted = mode, False
         self.complaint: str | None = None
         """What was asked of it last that it cannot do."""
+        self._in_place: tuple[Suggestion, int] | None = None
+        self._replaced: deque[tuple[int, tuple[Bar, ...]]] = deque(maxlen=KEPT)
         self.heard_version = 0
         """Rises when bars were put into what was heard."""
         self._fill, self._taps = fill, TapTempo()
@@ -178,6 +180,9 @@ class Performance:
         if self.mode in (Mode.CONTINUE, Mode.FILL):
             if not self.controls.allowed("accepted", now):  # by whatever way they came
                 return
+            if (at := self.in_place) is not None:
+                self._put_in_place(at, narrow)
+                return
             self.plans.policy.accept(narrow)
             self.plans.accepted(now)
             if self.plans.policy.suggestion is None:
@@ -194,6 +199,9 @@ class Performance:
             self._silence()
             self.audition.end()
         if name == "undo":
+            if not was_armed and self._replaced:
+                self.listener.replace(*self._replaced.pop())
+                self.heard_version += 1
             policy.undo()
         elif name in ("stop_playing", "panic"):
             policy.armed = None
@@ -238,8 +246,27 @@ class Performance:
     def place_bars(self, place: Place) -> None:
         """Show these bars as the suggestion; what was shown can be taken back."""
         policy, first_bar = self.plans.policy, (self._bar if self._bar is not None else -1) + 1
-        policy.place(placed(place, policy.suggestion, self.plans.settings, first_bar), place.index)
+        # What is edited by hand stays where it was to stand.
+        at = self.in_place if place.at is None and place.origin is None else place.at
+        shown = placed(place, policy.suggestion, self.plans.settings, first_bar)
+        policy.place(shown, place.index)
+        self._in_place = None if at is None else (shown, at)
         self.counters["place"] += 1
+
+    @property
+    def in_place(self) -> int | None:
+        """The first of the heard bars in whose place the suggestion that is shown is to stand; None: it is to play."""
+        shown = self.plans.policy.suggestion
+        return self._in_place[1] if self._in_place is not None and self._in_place[0] is shown else None
+
+    def _put_in_place(self, at: int, narrow: Narrow) -> None:
+        policy = self.plans.policy
+        assert policy.suggestion is not None
+        bars = narrowed(policy.suggestion.candidates[policy.index], narrow).bars
+        self._replaced.append((at, self.listener.replace(at, bars)))
+        policy.put_away()
+        policy.held = False
+        self.heard_version += 1
 
     def hear_bars(self, hear: Hear) -> None:
         """Work on these bars: they are what was heard last."""

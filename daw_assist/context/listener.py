@@ -135,6 +135,17 @@ class Listener:
             self._closed.append(HeardBar(line, presses, ()))
             self._count += 1
 
+    def replace(self, first: int, bars: Sequence[Bar]) -> tuple[Bar, ...]:
+        """Put other bars in the place of those from number `first` on, as far as they are remembered; those that were there."""
+        oldest, before = self._count - len(self._closed), []
+        for number, bar in enumerate(bars, first):
+            if oldest <= number < self._count:
+                old = self._closed[number - oldest]
+                before.append(old.bar())
+                line = BarLine(old.line.index, old.line.start, bar.length, bar.metre)
+                self._closed[number - oldest] = HeardBar(line, [], bar.notes[:MAX_PRESSES])
+        return tuple(before)
+
     def sounding(self) -> tuple[Sounding, ...]:
         """The notes that sound now, oldest first."""
         held = sorted(self._held.items(), key=lambda item: (item[1].onset, item[0]))

@@ -31,6 +31,7 @@ from daw_assist.tokens.asked import fault_of
 
 MAX_CONTEXT_BARS = 64
 MAX_CONTEXT_NOTES = 20_000
+MAX_PLACED_NOTES = 4_000
 MAX_GIVEN = 4_096
 """Chords given with one request: 64 bars of 32nds hold no more."""
 MAX_DURATION = MAX_CONTEXT_BARS * MAX_BAR_TICKS
@@ -85,6 +86,9 @@ def check_place(candidates: tuple[tuple[Bar, ...], ...]) -> None:
         if not 1 <= len(bars) <= MAX_BARS:
             raise _no(f"a candidate has 1..{MAX_BARS} bars, not {len(bars)}")
         check_context(bars)
+    notes = sum(len(bar.notes) for bars in candidates for bar in bars)
+    if notes > MAX_PLACED_NOTES:
+        raise _no(f"{notes} notes; at most {MAX_PLACED_NOTES} are shown at a time")
 
 
 def check_steer(steer: Steer) -> None:

@@ -143,11 +143,15 @@ class SentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PlaceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Each candidate's bars; `origin`: the engine's answer that they are or were made from."""
+    """Each candidate's bars; `origin`: the engine's answer that they are or were made from.
+
+    `at`: the first of the heard bars in whose place they are to stand when they are accepted.
+    """
 
     candidates: Annotated[tuple[tuple[Bar, ...], ...], msgspec.Meta(min_length=1, max_length=8)]
     index: Annotated[int, msgspec.Meta(ge=0, le=7)] = 0
     origin: Suggestion | None = None
+    at: Count | None = None
 
 
 class ChooseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -380,7 +380,9 @@ class Server:
             event = ControlEvent(waiting.name, messages=request.messages)
         elif isinstance(request, PlaceRequest):
             check_place(request.candidates)
-            event = ControlEvent(waiting.name, place=Place(request.candidates, request.index, request.origin))
+            event = ControlEvent(
+                waiting.name, place=Place(request.candidates, request.index, request.origin, request.at)
+            )
         elif isinstance(request, ChooseRequest):
             event = ControlEvent(waiting.name, choose=Choose(request.index))
         elif isinstance(request, HearRequest):

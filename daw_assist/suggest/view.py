@@ -25,6 +25,8 @@ class PlanView(msgspec.Struct, frozen=True):
     armed: bool
     held: bool
     edited: bool
+    in_place: bool
+    """Accepted it stands in the place of bars that were heard, from `number` on; else it plays."""
     suggestion: Suggestion
 
 
@@ -58,6 +60,9 @@ class LiveView(msgspec.Struct, frozen=True):
     playing: PlayingView | None
     settings: Settings
     mode: str
+    chords_on: bool | None
+    """None where there are no chords (`suggest.modes`)."""
+    chord: str | None
     muted: bool
     paused: bool
     auditioning: bool
@@ -76,6 +81,8 @@ class Place:
     candidates: tuple[tuple[Bar, ...], ...]
     index: int = 0
     origin: Suggestion | None = None
+    at: int | None = None
+    """The first bar (as heard) in whose place they are to stand when they are accepted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from daw_assist.music.metre import Metre
 from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
 from daw_assist.music.time import Ticks
+from daw_assist.suggest.modes import Mode
 from daw_assist.suggest.view import BY_HAND, Choose, Hear, LiveView, Place
 from tests.evening import ACCEPT, MINE, Evening, listened
 
@@ -120,3 +121,42 @@ def test_bars_of_a_file_become_what_was_heard() -> None:
     evening.to(0.9)
     evening.run_until(HostNs(evening.clock.now() + NS_PER_MS))
     assert evening.asked and evening.asked[-1].bars[:3] == bars
+
+
+def test_chords_under_the_player_are_shown_as_ours_and_named() -> None:
+    evening = Evening(mode=Mode.HARMONIZE)
+    evening.start()
+    evening.keys(0, 4)
+    evening.to(3.6)
+    view = _look(evening)
+    assert view.chords_on and view.chord
+    assert any(bar.notes for bar in view.ours[1:])
+    for heard, ours in zip((*view.heard, view.open), view.ours, strict=True):
+        assert set(ours.notes) <= set(heard.notes)
+    # They are no history for the models.
+    assert not any(
+        note in bar.notes
+        for bar in evening.performance.listener.context().bars
+        for own in view.ours
+        for note in own.notes
+    )
+    evening.control("reject")
+    assert _look(evening).chords_on is False
+
+
+def test_what_is_placed_over_heard_bars_stands_there_once_it_is_accepted_and_can_be_taken_back() -> None:
+    evening = listened()
+    evening.to(7.9)
+    before = _look(evening).heard
+    evening.performance.place_bars(Place(((_bar(70), _bar(71)),), at=3))
+    view = _look(evening)
+    assert view.plan is not None and view.plan.in_place and view.plan.number == 3
+    evening.control("accept")
+    assert _look(evening).heard == (*before[:3], _bar(70), _bar(71), *before[5:])
+    assert _look(evening).plan is None
+    evening.to(9.5)
+    assert evening.ons() == []
+    evening.control("undo")
+    assert _look(evening).heard[:7] == before[:7]
+    plan = _look(evening).plan
+    assert plan is not None and plan.in_place

@@ -53,7 +53,16 @@ def a_suggestion(*firsts: int, seed: int = 7, bars: int = 2, model: str = "small
 
 def a_plan(made: Suggestion, **fields: Any) -> PlanView:
     return PlanView(
-        **{"number": 4, "index": 0, "armed": False, "held": False, "edited": False, "suggestion": made, **fields}
+        **{
+            "number": 4,
+            "index": 0,
+            "armed": False,
+            "held": False,
+            "edited": False,
+            "in_place": False,
+            "suggestion": made,
+            **fields,
+        }
     )
 
 
@@ -61,7 +70,7 @@ def a_view(**fields: Any) -> LiveView:
     usual: dict[str, Any] = {
         "at": 1.0, "running": True, "now": 12.0, "bar": 3, "number": 3, "bpm": 120.0, "source": "internal", "quality": {},
         "reason": "", "open": a_bar(60), "heard": TUNE, "ours": (Bar(Metre()),) * 4, "plan": None, "playing": None,
-        "settings": Settings(), "mode": "continue", "muted": False, "paused": False, "auditioning": False, "learning": None,
+        "settings": Settings(), "mode": "continue", "chords_on": None, "chord": None, "muted": False, "paused": False, "auditioning": False, "learning": None,
         "seed_locked": False, "hands": {"cc:66": "accept"}, "told": None, "changed": 1,
     }  # fmt: skip
     return LiveView(**{**usual, **fields})
