@@ -244,23 +244,9 @@ class LiveLoops:
                 link.ask("live_status", state=status)
                 last_status = now
             if self._page is not None:
-                self._show(link, self._page)
+                tell_page(link, self._page)
             for news in link.poll(LINK_WAIT_S):
                 self._hear(news)
-
-    def _show(self, link: Link, page: Page) -> None:
-        """To the page: the newest view, and all that was sent."""
-        if (view := page.views.take()) is not None:
-            told = {name: getattr(view, name) for name in view.__struct_fields__}
-            try:
-                link.ask("live_view", **told)
-            except UsageError:  # more notes than one message holds: what is to be seen must not break the line
-                link.ask("live_view", **told | {"heard": (), "ours": view.ours[-1:]})
-        sent: list[bytes] = []
-        while len(sent) < MOST_TOLD and (message := page.sent.take()) is not None:
-            sent.append(message)
-        if sent:
-            link.ask("live_sent", messages=tuple(sent))
 
     def _hear(self, news: Any) -> None:
         """An Answer (`name`, `value`, `error`) or an Event (`topic`, `body`)."""
@@ -295,3 +281,18 @@ class LiveLoops:
 def _fields(ask: AnyAsk) -> dict[str, Any]:
     """An ask has the fields of its request in the protocol's table."""
     return {field.name: getattr(ask, field.name) for field in fields(ask)}
+
+
+def tell_page(link: Link, page: Page) -> None:
+    """To the page: the newest view, and all that was sent."""
+    if (view := page.views.take()) is not None:
+        told = {name: getattr(view, name) for name in view.__struct_fields__}
+        try:
+            link.ask("live_view", **told)
+        except UsageError:  # more notes than one message holds: what is to be seen must not break the line
+            link.ask("live_view", **told | {"heard": (), "ours": view.ours[-1:]})
+    sent: list[bytes] = []
+    while len(sent) < MOST_TOLD and (message := page.sent.take()) is not None:
+        sent.append(message)
+    if sent:
+        link.ask("live_sent", messages=tuple(sent))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
-from daw_assist.errors import RequestError
+from daw_assist.errors import RequestError, UsageError
+from daw_assist.live import Page, tell_page
+from daw_assist.mailbox import Bounded
 from daw_assist.music.bars import Bar
 from daw_assist.music.metre import Metre
 from daw_assist.music.notes import Note
@@ -64,6 +68,30 @@ def test_a_candidate_without_bars_or_with_impossible_notes_is_not_placed() -> No
     for candidates in (((),), ((BAR,) * 17,), ((BAR,), (wrong,))):
         with pytest.raises(RequestError):
             check_place(candidates)
+
+
+def test_more_notes_than_can_be_shown_are_not_placed() -> None:
+    full = Bar(Metre(), tuple(Note(Ticks(i % 96), Part.KEYS, 20 + i // 96, Ticks(1), 80) for i in range(2_001)))
+    with pytest.raises(RequestError, match="at most 4000"):
+        check_place(((full, full),))
+
+
+def test_a_view_that_is_too_large_for_one_message_is_thinned_and_breaks_no_line() -> None:
+    asked: list[dict[str, Any]] = []
+
+    class Line:
+        def ask(self, name: str, **fields: Any) -> int:
+            if fields.get("heard"):
+                raise UsageError("live_view would be 2465391 bytes")
+            asked.append(fields)
+            return 1
+
+    page = Page(viewer=None, sent=Bounded(8))  # type: ignore[arg-type]
+    page.views.put(a_view())
+    page.sent.put(b"\x90\x3c\x40")
+    tell_page(Line(), page)  # type: ignore[arg-type]
+    assert (asked[0]["heard"], asked[0]["ours"], asked[0]["number"]) == ((), (BAR,), 3)
+    assert asked[1] == {"messages": (b"\x90\x3c\x40",)}
 
 
 def test_views_and_controls_survive_the_wire() -> None:
