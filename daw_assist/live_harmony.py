@@ -93,9 +93,8 @@ class LiveHarmony:
         self.muted = False
         self._transport, self._listener, self._sender = transport, listener, sender
         self._asks, self._channels = asks, dict(channels)
-        self.heard = ChordsHeard(
-            {channel: part for part, channel in channels.items() if part in (Part.KEYS, Part.BASS)}
-        )
+        # Where both are on one channel they cannot be told apart any more.
+        self.heard = ChordsHeard({channels.get(part, 0): part for part in (Part.BASS, Part.KEYS)})
         self._plan: Plan = ()
         self._past: dict[int, tuple[ChordSpan, ...]] = {}  # by bar as heard; ticks from its bar line
         self._sent: _Sent | None = None

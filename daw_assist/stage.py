@@ -18,7 +18,7 @@ from daw_assist.midi.echo import EchoDetector
 from daw_assist.midi.guard import GuardedOutput, Watchdog
 from daw_assist.midi.keeper import PortKeeper
 from daw_assist.midi.ports import MidiInput, MidiOutput
-from daw_assist.midi.told import MOST_UNTOLD, ToldOutput
+from daw_assist.midi.told import MOST_UNTOLD, PageOutput, ToldOutput
 from daw_assist.music.metre import Metre
 from daw_assist.music.parts import DRUM_CHANNEL, Part
 from daw_assist.performance import OnBar, Performance
@@ -180,6 +180,8 @@ def open_stage(
 
         def more_status() -> dict[str, Any]:
             told: dict[str, Any] = {"thru": incoming.thru, "echoes_muted": echoes.detector.echoes_muted}
+            if ports[1].name == PageOutput.name:
+                told["port"] = PageOutput.name
             if keeping:
                 told |= {"ports": keeping[0].state, "ports_lost": keeping[0].losses, "ports_back": keeping[0].returns}
             if watchdog is not None:

@@ -14,6 +14,12 @@ export async function act(name, fields = {}) {
 export function toast(line) { set("toast", String(line)); }
 export const steer = (settings) => act("steer", { settings });
 
+/** Whether accept and reject mean chords that are played along, and not a suggestion. */
+export const chordsAlone = (view) => Boolean(view && !view.plan && ["harmonize", "accompany"].includes(view.mode));
+
+/** What must be done first, so that what is asked is asked of what is seen here: editing sets it. */
+export const before = { settle: async () => {}, choosing: async () => {} };
+
 const plan = () => state.view?.plan;
 const needsPlan = (name, fields) => (plan() ? act(name, fields) : toast("There is no suggestion yet: play a few bars first."));
 
@@ -22,11 +28,15 @@ export async function startStop() {
   await act("clock");
 }
 
-export const accept = (fields = {}) => needsPlan("accept", fields);
-export const step = (by) => needsPlan(by > 0 ? "next" : "previous");
-export const choose = (index) => act("choose", { index });
+export async function accept(fields = {}) {
+  if (chordsAlone(state.view)) return act("accept");
+  await before.settle();
+  return needsPlan("accept", fields);
+}
+export async function step(by) { await before.choosing(); return needsPlan(by > 0 ? "next" : "previous"); }
+export async function choose(index) { await before.choosing(); return act("choose", { index }); }
 export const reject = () => act("reject");
-export const audition = () => { wake(); return needsPlan("audition"); };
+export async function audition() { wake(); await before.settle(); return needsPlan("audition"); }
 export const hold = () => needsPlan("hold");
 export const undo = () => act("undo");
 export const mute = () => act("mute");

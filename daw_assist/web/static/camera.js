@@ -44,7 +44,10 @@ export function aim() {
   const plan = state.view && state.view.plan;
   if (!camera.follow) return;
   if (state.editing && plan) camera.from = planLine() - visibleTicks() * 0.12;
-  else camera.from = nowTick() - visibleTicks() * PLACE_OF_NOW;
+  else {
+    camera.from = nowTick() - visibleTicks() * PLACE_OF_NOW;
+    if (plan?.in_place && !state.view.running) camera.from = Math.min(camera.from, planLine() - visibleTicks() * 0.12);
+  }
 }
 
 /** Fit the rows to the notes: `ranges` is {low, high, drums: Set}. True if something moved. */

@@ -16,7 +16,7 @@ function make(index) {
   const figure = (name, title) => h("span", { title }, h("b", {}, "–"), ` ${name}`);
   const card = h("button", { type: "button", role: "radio", class: "card" },
     h("span", { class: "card-head" }, h("b", {}, String.fromCharCode(65 + index)), h("em", {})), canvas,
-    h("span", { class: "figures" }, figure("nats", "How much each note surprised the model: lower is likelier"), figure("a beat", "Notes a beat: how dense it is"),
+    h("span", { class: "figures" }, figure("surprise", "How much each note surprised the model: lower is likelier"), figure("a beat", "Notes a beat: how dense it is"),
       figure("in key", "Share of notes in the key that was heard"), figure("known", "Share of it, in any key, that stands in the music the model learned from")));
   card.addEventListener("click", (event) => { if (event.detail > 0) card.blur(); choose(index); });
   return { card, canvas, head: card.querySelector("em"), figures: [...card.querySelectorAll(".figures b")] };

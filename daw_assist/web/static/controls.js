@@ -2,12 +2,12 @@
 
 import { state, on, set } from "./state.js";
 import { $, h, button, say, show, mark, select, isTyping, kept } from "./dom.js";
-import { act, steer, startStop, accept as accepted, step, reject, audition, hold, undo, mute, tap, panic, metronome, listen, setMode, fillPicked, pickBars } from "./acts.js";
+import { act, steer, startStop, accept, chordsAlone, step, reject, audition, hold, undo, mute, tap, panic, metronome, listen, setMode, fillPicked, pickBars } from "./acts.js";
 import { setVolume, volume, hears } from "./sound.js";
 import { clicks as clicking } from "./metronome.js";
 import { setTheme, isDark } from "./colours.js";
 import { follow, zoomBy } from "./roll.js";
-import { editKey, toggleEdit, flush } from "./edit.js";
+import { editKey, toggleEdit } from "./edit.js";
 import { songBar } from "./timeline.js";
 import { help } from "./help.js";
 
@@ -18,9 +18,6 @@ const MODES = {
   fill: ["Fill", "Bars between two places of the song, in every pass"],
 };
 const METRES = ["4/4", "3/4", "2/4", "6/8", "5/4", "7/8", "9/8", "12/8"];
-
-/** What was edited a moment ago is accepted too. */
-async function accept(fields = {}) { await flush(); return accepted(fields); }
 
 const KEYS = {
   Enter: (event) => accept(event.shiftKey ? { bars: 1 } : {}), Backspace: () => reject(), Space: () => startStop(),
@@ -132,10 +129,11 @@ function row() {
   const now = button("Suggest now", () => act("suggest_now"), { title: "Make a suggestion for what follows, though the clock stands", id: "suggest-now" });
   const fill = button("Fill the picked bars", fillPicked, { id: "fill", kind: "accent" });
   const clear = button("×", () => set("bars", null), { kind: "quiet", title: "Let the picked bars go" });
-  const needs = [yes, first, parts];
+  const no = button("Reject", reject, { key: key("⌫", "Backspace") }), needs = [yes, first, parts];
   on("view bars", () => {
     const view = state.view;
-    for (const one of needs) one.disabled = !view?.plan;
+    const chords = chordsAlone(view);
+    for (const one of needs) one.disabled = !view?.plan && !(chords && one === yes);
     show(now, Boolean(view && !view.running && view.heard.some((bar) => bar.notes.length)));
     show(fill, Boolean(state.bars));
     if (state.bars) {
@@ -143,13 +141,18 @@ function row() {
       say(fill.querySelector(".label"), named[0] < 1 ? "Fill picked bars" : `Fill ${named.length > 1 ? "bars" : "bar"} ${named.join("–")}`);
     }
     show(clear, Boolean(state.bars));
-    say(yes.querySelector(".label"), view?.plan?.armed ? "Coming next" : "Accept");
+    say(yes.querySelector(".label"), chords ? "Chords on" : view?.plan?.armed ? "Coming next" : "Accept");
+    say(no.querySelector(".label"), chords ? "Chords off" : "Reject");
+    for (const [one, is] of [[yes, view?.chords_on === true], [no, view?.chords_on === false]]) {
+      if (chords && typeof view.chords_on === "boolean") mark(one, "aria-pressed", is);
+      else one.removeAttribute("aria-pressed");
+    }
   });
   $("actions").append(
     h("span", { class: "cluster" }, yes, first, parts),
     h("span", { class: "cluster" }, button("‹", () => step(-1), { key: key("←", "ArrowLeft"), title: "Previous candidate" }), button("›", () => step(1), { key: key("→", "ArrowRight"), title: "Next candidate" }),
       toggle("Listen", audition, { key: key("V"), title: "Hear it without accepting" }, (view) => view.auditioning)),
-    h("span", { class: "cluster" }, button("Reject", reject, { key: key("⌫", "Backspace") }), button("Undo", undo, { key: key("Ctrl Z", "Control+Z") }),
+    h("span", { class: "cluster" }, no, button("Undo", undo, { key: key("Ctrl Z", "Control+Z") }),
       toggle("Hold", hold, { key: key("B"), title: "Keep this suggestion; make no new ones" }, (view) => view.plan?.held), button("Edit", toggleEdit, { key: key("I"), id: "edit" })),
     h("span", { class: "cluster" }, toggle("Mute", mute, { key: key("M"), title: "Silence the assistant; it goes on in time" }, (view) => view.muted),
       button("Panic", panic, { key: key("Esc", "Escape"), title: "Silence everything now", kind: "danger" })),

@@ -5,7 +5,7 @@ import { token } from "./link.js";
 import { toast } from "./acts.js";
 import { follow } from "./roll.js";
 
-const MOST_BYTES = 8.5e6, KNOWN = /\.(midi?|wav|flac|mp3|ogg|aiff?)$/i;
+const MOST_MIDI = 12e6, MOST_SOUND = 48e6, MOST_MINUTES = 10, KNOWN = /\.(midi?|wav|flac|mp3|ogg|aiff?)$/i;
 
 function read(file) {
   return new Promise((done, fail) => {
@@ -18,7 +18,8 @@ function read(file) {
 
 export async function take(file) {
   if (!KNOWN.test(file.name)) return toast("That is no .mid file or recording (.wav .flac .mp3 .ogg .aiff).");
-  if (file.size > MOST_BYTES) return toast("That file is too long: at most 8 MB.");
+  if (/\.midi?$/i.test(file.name)) { if (file.size > MOST_MIDI) return toast("Too long: .mid files up to 12 MB."); }
+  else if (file.size > MOST_SOUND) return toast(`Too long: clips up to ${MOST_MINUTES} minutes and 48 MB. Cut out the part that is to be heard, or save it as .flac or .mp3.`);
   toast(`Reading ${file.name}…`);
   try {
     const answer = await fetch("/drop", { method: "POST", headers: { "Content-Type": "application/json", "X-Daw-Assist-Token": token() }, body: JSON.stringify({ name: file.name, data: await read(file) }) });

@@ -2,7 +2,7 @@
 
 import { state, on, set } from "./state.js";
 import { $, h, button, show, say, mark, select } from "./dom.js";
-import { act, toast } from "./acts.js";
+import { act, before, toast } from "./acts.js";
 import { ask } from "./link.js";
 import { candidates, shown, flatten, intoBars, digest, planKey, noteKey, nameOf } from "./plan.js";
 import { camera } from "./camera.js";
@@ -12,7 +12,7 @@ import { preview } from "./sound.js";
 
 const GRIDS = [[6, "16ths"], [12, "8ths"], [24, "quarters"], [8, "8th triplets"], [3, "32nds"], [1, "free"]];
 const SEND_MS = 160, OWN_MS = 3000;
-let grid = 6, addPart = 5, timer = 0, waiting = 0, own = 0, expected = null, partChoice, velocity, lockButton;
+let grid = 6, addPart = 5, timer = 0, waiting = 0, own = 0, swap = 0, seen = null, sending = Promise.resolve(), partChoice, velocity, lockButton;
 const locks = new Set();
 
 /** Whether the mouse holds a note: then what the server says waits. */
@@ -30,15 +30,15 @@ export async function toggleEdit() {
   if (!plan.held && !plan.armed) await act("hold");
   camera.follow = true;
   set("editing", true);
-  take();
+  take(shown());
   $("roll").focus();
 }
 
-export function leave() { flush(); set("editing", false); set("draft", null); expected = null; }
+export function leave() { flush(); set("editing", false); set("draft", null); }
 
-/** Take the shown candidate from the server, with what was locked. */
-function take() {
-  const made = candidates()[shown()];
+/** Take a candidate from the server, with what was locked. */
+function take(index) {
+  const made = candidates()[index];
   if (!made) return leave();
   const notes = flatten(made.bars);
   const picked = new Set(chosen().map(noteKey));
@@ -47,23 +47,32 @@ function take() {
   if (parts.length && !parts.includes(addPart)) addPart = parts[0];
   partChoice.replaceChildren(...(state.hello?.parts ?? []).map((name, part) => h("option", { value: String(part) }, name)));
   partChoice.value = String(addPart);
-  set("draft", { key: planKey(state.view.plan), index: shown(), bars: made.bars, notes });
+  swap = 0;
+  seen = shown();
+  set("draft", { key: planKey(state.view.plan), index, bars: made.bars, notes });
   tell();
 }
 
-on("view", (view) => {
+/** What is edited stays what it was begun with, whatever other pages show, until another is chosen here. */
+function look(view) {
   if (!state.editing) return;
   if (!view?.plan || (view.plan.armed && !timer && !waiting)) return leave();
-  const bars = candidates()[shown()]?.bars, other = !draft() || draft().index !== shown() || draft().key !== planKey(view.plan);
-  if (other) {
-    if (waiting || timer || grip.held) return;
-    if (draft() && draft().key !== planKey(view.plan) && performance.now() > own) locks.clear();
-    return take();
-  }
   if (timer || waiting || grip.held) return;
-  const now = digest(bars);
-  if (now !== (expected ?? digest(draft().bars))) { take(); expected = null; }
-});
+  if (!draft()) return take(shown());
+  const { index, bars } = draft(), key = planKey(view.plan), there = candidates()[index]?.bars;
+  if (performance.now() < swap && shown() !== index) return take(shown());
+  if (there && digest(there) === digest(bars)) {
+    draft().key = key;
+    if (shown() !== index && seen !== shown()) toast(`Another page shows ${letter(shown())} now; you go on editing ${letter(index)}.`);
+    seen = shown();
+    return;
+  }
+  const same = key === draft().key || performance.now() < own;
+  if (!same) locks.clear();
+  take(same && there ? index : shown());
+}
+on("view", look);
+const letter = (index) => String.fromCharCode(65 + index);
 
 // What changed goes to the server a moment later: as one thing that undo takes back.
 
@@ -75,30 +84,47 @@ export function changed() {
   redraw();
 }
 
-/** Send at once what waits to be sent. */
-export async function flush() {
-  if (!timer || !draft()) return;
+/** Send at once what waits to be sent; done when all that was sent has been answered. */
+export function flush() {
+  if (!timer || !draft()) return sending;
   clearTimeout(timer);
   timer = 0;
-  const { index } = draft(), bars = intoBars(draft().notes, draft().bars);
+  const bars = settled(), all = candidates().map((one) => one.bars), index = Math.min(draft().index, all.length - 1);
   for (const note of draft().notes) if (note.locked) locks.add(noteKey(note));
-  draft().bars = bars;
-  expected = digest(bars);
-  own = performance.now() + OWN_MS;
+  if (index < 0) return sending;
+  all[index] = bars;
   waiting += 1;
-  try { await ask("place", { candidates: candidates().map((one, i) => (i === index ? bars : one.bars)), index }); } catch (fault) { toast(fault.message); expected = null; }
-  waiting -= 1;
+  sending = sending.then(async () => {
+    own = performance.now() + OWN_MS;
+    try { await ask("place", { candidates: all, index }); } catch (fault) { toast(fault.message); }
+    waiting -= 1;
+  });
+  return sending;
+}
+
+/** The bars as they are edited now. */
+function settled() {
+  draft().bars = intoBars(draft().notes, draft().bars);
+  return draft().bars;
 }
 
 export async function regenerate() {
   if (!draft()) return toast("Edit first, lock what is to stay, then make the rest anew.");
-  flush();
-  const keep = draft().notes.filter((note) => note.locked).map((note) => [note.bar, note.onset, note.part, note.pitch]);
-  expected = null;
+  await flush();
+  if (!draft()) return;
+  const bars = settled(), keep = draft().notes.filter((note) => note.locked).map((note) => [note.bar, note.onset, note.part, note.pitch]);
+  for (const note of draft().notes) if (note.locked) locks.add(noteKey(note));
   waiting += 1;
-  await act("regenerate", { keep });
+  const made = await act("regenerate", { keep, bars });
   waiting -= 1;
-  own = performance.now() + OWN_MS;
+  if (made) swap = own = performance.now() + OWN_MS;
+  look(state.view);
+}
+
+/** Where this page edits one candidate and another is shown, the edited one is meant. */
+async function settle() {
+  await flush();
+  if (draft() && draft().index !== shown() && candidates().length > draft().index) await act("choose", { index: draft().index });
 }
 
 function lock() {
@@ -197,4 +223,6 @@ export function startEdit() {
     said);
   on("editing", (is) => { show($("edit-bar"), is); mark($("edit"), "aria-pressed", is); document.body.classList.toggle("editing", is); repaint(); });
   addEventListener("pagehide", flush);
+  before.settle = settle;
+  before.choosing = async () => { await flush(); swap = performance.now() + OWN_MS; };
 }

@@ -2,7 +2,7 @@
 
 import { state, on } from "./state.js";
 import { $, h, say, show } from "./dom.js";
-import { startStop } from "./acts.js";
+import { startStop, chordsAlone } from "./acts.js";
 import { placeOf, nowTick, beatOf, songBar } from "./timeline.js";
 
 let accepted = false;
@@ -12,13 +12,21 @@ function line() {
   if (!hello || !view) return "Connecting…";
   if (state.editing) return "Double-click adds or deletes. Drag moves, the right end lengthens, Alt-drag: velocity. , and . step, arrows move. Esc ends.";
   const played = view.heard.some((bar) => bar.notes.length) || view.open?.notes.length;
-  if (view.learning) return "Press the pedal, pad or key that is to do it.";
+  if (view.learning) return "Press the pedal, pad or key of your MIDI keyboard that is to do it.";
+  if (chordsAlone(view)) return "Chords sound under what you play: Backspace turns them off, Enter on.";
   if (view.playing) { accepted = true; return "It plays. Play along, or press Esc to stop it. Export saves all of it."; }
   if (view.plan?.armed && view.running) { accepted = true; return "Accepted: it begins at the next bar line."; }
+  if (view.plan?.in_place && !view.plan.armed) return `Outlined over ${replaced(view.plan)}: Enter puts it in place of those bars, ← → show others.`;
+  if (view.plan?.held && !view.plan.armed) return "Held: no new suggestions until B or Enter.";
   if (view.plan && !view.running) return view.plan.armed ? "Accepted: press Start to hear it." : "Outlined: a suggestion. Enter accepts it, V lets you listen; Start goes on.";
   if (view.plan) return accepted ? "Enter lets it go on. Export saves it as sound, MIDI or score." : "Outlined: a suggestion. Enter lets it go on, ← → show others, V to listen first.";
   if (!view.running) return played ? "Press Start to go on, or Suggest now." : "";
   return played ? "Listening… a suggestion comes before the next bar line." : "Play a few bars on the letter keys A S D F…: a suggestion comes after the first.";
+}
+
+function replaced({ number, index, suggestion }) {
+  const count = suggestion.candidates[index]?.bars.length ?? 1, first = songBar(number);
+  return count > 1 ? `bars ${first}–${first + count - 1}` : `bar ${first}`;
 }
 
 function empty() {
@@ -43,6 +51,14 @@ function beats() {
   [...box.children].forEach((one, i) => { const is = view.running && i === at; if (one.classList.contains("on") !== is) one.classList.toggle("on", is); });
 }
 
+function chord(view) {
+  const is = ["harmonize", "accompany"].includes(view?.mode), name = (is && view.chord) || "", box = $("where-chord");
+  $("where").classList.toggle("chords", is);
+  show(box, is);
+  say(box, name);
+  box.classList.toggle("long", name.length > 4);
+}
+
 /** For those who hear the page: what is shown now, when it changes. */
 let told = "";
 function speak() {
@@ -60,6 +76,7 @@ export function startGuide() {
   legend();
   on("view hello editing", () => {
     say($("guide"), line());
+    chord(state.view);
     const view = state.view;
     show($("empty"), Boolean(view && !view.running && !view.plan && !view.playing && !view.heard.some((bar) => bar.notes.length)));
   });

@@ -41,5 +41,5 @@ export function handsPanel() {
     }
   };
   on("view", look);
-  return h("div", { class: "panel-body" }, h("p", { class: "hint" }, "Choose Learn, then press a pedal, pad or key of your controller. The sustain pedal stays yours."), list);
+  return h("div", { class: "panel-body" }, h("p", { class: "hint" }, "Choose Learn, then press a pedal, pad or key of your MIDI keyboard or controller; the letter keys do not count. The sustain pedal stays yours."), list);
 }

@@ -1,7 +1,7 @@
 // What the composer plays on this page: letter keys, the keys on the screen, and MIDI keyboards (Web MIDI).
 // It sounds and is drawn at once, and is sent on as though it came in at the MIDI port.
 
-import { set, on } from "./state.js";
+import { state, set, on } from "./state.js";
 import { ask } from "./link.js";
 import { isTyping, kept } from "./dom.js";
 import { nowTick } from "./timeline.js";
@@ -20,8 +20,10 @@ export const held = new Map();
 export const played = [];
 export const hand = { octave: Number(kept.get("octave")) || 60, drums: false };
 
-export function noteOn(id, pitch, velocity = VELOCITY, drum = hand.drums) {
+/** `device`: it is a MIDI keyboard; the page's own keys are no lesson for the hands. */
+export function noteOn(id, pitch, velocity = VELOCITY, drum = hand.drums, device = false) {
   if (held.has(id) || pitch < 0 || pitch > 127) return;
+  if (!device && state.view?.learning) return set("toast", "Use a pedal, pad or key of your MIDI keyboard.");
   const entry = { pitch, drum, start: nowTick(), end: null, ended: 0 };
   held.set(id, { pitch, drum, entry });
   played.push(entry);
@@ -108,7 +110,7 @@ function wire() {
 function fromMidi(port, data) {
   if (data.length < 2 || data[0] >= 0xF0) return;
   const kind = data[0] & 0xF0, drum = (data[0] & 0x0F) === 9, id = `${port} ${data[0] & 0x0F} ${data[1]}`;
-  if (kind === 0x90 && data[2] > 0) noteOn(id, data[1], data[2], drum);
+  if (kind === 0x90 && data[2] > 0) noteOn(id, data[1], data[2], drum, true);
   else if (kind === 0x80 || kind === 0x90) noteOff(id);
   else send([...data]);
 }

@@ -3,10 +3,10 @@
 import { set } from "./state.js";
 import { visit } from "./dom.js";
 
-const WAIT_MS = 20000, LONGEST_PAUSE_MS = 4000, MOST_OPEN = 200;
+const WAIT_MS = 20000, LONGEST_PAUSE_MS = 10000, MOST_OPEN = 200;
 const heard = new Map();
 const open = new Map();
-let socket = null, count = 0, pause = 250;
+let socket = null, count = 0, pause = 250, greeted = false;
 
 export function takeToken() {
   const found = /(?:^#|&)token=([^&]+)/.exec(location.hash);
@@ -26,14 +26,14 @@ export function hear(type, tell) { heard.set(type, tell); }
 export function connect() {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   socket = new WebSocket(`${scheme}://${location.host}${withToken("/ws")}`);
-  let opened = false;
-  socket.addEventListener("open", () => { opened = true; pause = 250; set("linked", true); });
+  greeted = false;
   socket.addEventListener("message", (event) => take(event.data));
-  socket.addEventListener("close", () => {
+  socket.addEventListener("close", ({ reason }) => {
     set("linked", false);
     for (const { fail, timer } of open.values()) { clearTimeout(timer); fail(new Error("the connection was lost")); }
     open.clear();
-    if (!opened) set("gone", { what: "page", line: "daw-assist does not answer: is it still running? If it was started anew, open the new address." });
+    if (reason) set("gone", { what: "page", line: `daw-assist let this page go: ${reason}` });
+    else if (!greeted) set("gone", { what: "page", line: "daw-assist does not answer: is it still running? If it was started anew, open the new address." });
     setTimeout(connect, pause);
     pause = Math.min(LONGEST_PAUSE_MS, pause * 2);
   });
@@ -43,6 +43,7 @@ function take(text) {
   let message;
   try { message = JSON.parse(text); } catch { return; }
   if (message.type === "answer") return settle(message);
+  if (message.type === "hello") { greeted = true; pause = 250; set("linked", true); }
   const tell = heard.get(message.type);
   if (tell) tell(message);
 }

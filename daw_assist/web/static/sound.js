@@ -5,7 +5,7 @@ import { hear, withToken } from "./link.js";
 import { kept } from "./dom.js";
 import { flatten, planKey } from "./plan.js";
 
-const STEP = 3, MOST_VOICES = 64, MOST_SAMPLES = 100, MOST_PREPARED = 40, PREPARE_MS = 40, RELEASE_S = 0.12, DRUMS = 10, AUDITION = 15;
+const STEP = 3, MOST_VOICES = 64, MOST_SAMPLES = 100, MOST_PREPARED = 40, PREPARE_MS = 40, RELEASE_S = 0.12, LONGEST_S = 60, DRUMS = 10, AUDITION = 15;
 let context = null, out = null, decoder = null;
 const samples = new Map();
 const voices = new Map();
@@ -38,20 +38,47 @@ export function setVolume(value) {
 
 const programOf = (part) => (part === DRUMS ? 128 : state.hello?.programs[part] ?? 0);
 
+// Samples end after 2.5 s. Of what sounds as long as it is blown or bowed the last part goes round, joined where the wave is alike
+// and faded over there; what is struck or plucked may end.
+
+const SUSTAINS = (program) => (program >= 16 && program <= 23) || (program >= 40 && program <= 44) || (program >= 48 && program <= 54) || (program >= 56 && program <= 97)
+  || (program >= 99 && program <= 103) || (program >= 109 && program <= 111);
+const LOOP_FROM_S = 0.9, LOOP_TO_S = 1.72, SEARCH_S = 0.03, LIKE = 600, FADE_S = 0.15;
+
+/** [start, end] in seconds of the part that goes round; the buffer is changed so that its end leads to its start. */
+function sustain(buffer) {
+  const rate = buffer.sampleRate, data = buffer.getChannelData(0), start = Math.round(LOOP_FROM_S * rate), last = Math.round(LOOP_TO_S * rate), fade = Math.round(FADE_S * rate);
+  if (data.length < last) return null;
+  let end = last, best = -Infinity, first = 1e-9;
+  for (let i = 1; i <= LIKE; i++) first += data[start - i] ** 2;
+  for (let at = last - Math.round(SEARCH_S * rate); at <= last; at++) {
+    let alike = 0, strength = 1e-9;
+    for (let i = 1; i <= LIKE; i++) { alike += data[at - i] * data[start - i]; strength += data[at - i] ** 2; }
+    const now = alike / Math.sqrt(strength * first);
+    if (now > best) { best = now; end = at; }
+  }
+  for (let i = 0; i < fade; i++) {
+    // What is less alike adds up to less: so that the middle is as loud as the ends.
+    const share = (i + 1) / fade, loud = Math.sqrt(share ** 2 + (1 - share) ** 2 + 2 * share * (1 - share) * Math.max(0, best));
+    data[end - fade + i] = (data[end - fade + i] * (1 - share) + data[start - fade + i] * share) / loud;
+  }
+  return [start / rate, end / rate];
+}
+
 function sampleFor(part, pitch) {
   const program = programOf(part);
   const root = part === DRUMS ? pitch : Math.max(0, Math.min(126, Math.round(pitch / STEP) * STEP));
   const name = `${program}/${root}`;
   let found = samples.get(name);
   if (found) samples.delete(name);
-  samples.set(name, found ?? { buffer: null, root });
+  samples.set(name, found ?? { buffer: null, root, loop: null, lasts: SUSTAINS(program) });
   if (!found) {
     found = samples.get(name);
     if (samples.size > MOST_SAMPLES) samples.delete(samples.keys().next().value);
     fetch(withToken(`/sound/${name}.wav`))
       .then((answer) => { if (!answer.ok) throw new Error(answer.statusText); return answer.arrayBuffer(); })
       .then((bytes) => { decoder ??= new OfflineAudioContext(1, 1, 44100); return decoder.decodeAudioData(bytes); })
-      .then((buffer) => { found.buffer = buffer; }, () => { setTimeout(() => { if (samples.get(name) === found) samples.delete(name); }, 3000); });
+      .then((buffer) => { found.loop = SUSTAINS(program) ? sustain(buffer) : null; found.buffer = buffer; }, () => { setTimeout(() => { if (samples.get(name) === found) samples.delete(name); }, 3000); });
   }
   return found;
 }
@@ -90,6 +117,7 @@ export function strike(key, part, pitch, velocity) {
   if (sample.buffer) {
     source = context.createBufferSource();
     source.buffer = sample.buffer;
+    if (sample.loop) { source.loop = true; [source.loopStart, source.loopEnd] = sample.loop; }
     source.playbackRate.value = part === DRUMS ? 1 : 2 ** ((pitch - sample.root) / 12);
   } else if (part === DRUMS) return;
   else {
@@ -101,7 +129,8 @@ export function strike(key, part, pitch, velocity) {
   gain.gain.value = sample.buffer ? loud : loud * 0.25;
   source.connect(gain).connect(out);
   source.start(now);
-  if (!sample.buffer) source.stop(now + 2.5);
+  if (sample.loop || sample.lasts && !sample.buffer) source.stop(now + LONGEST_S);
+  else if (!sample.buffer) source.stop(now + 2.5);
   const voice = { source, gain, part };
   source.onended = () => { gain.disconnect(); if (voices.get(key) === voice) voices.delete(key); };
   voices.set(key, voice);

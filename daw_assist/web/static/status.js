@@ -38,8 +38,8 @@ function rows() {
     const room = view ? (60 / view.bpm) * ((view.open?.length ?? 96) / 24) * 1000 : null;
     if (Number.isFinite(live.draft_ms) && live.draft_ms > 0 && room) found.push(["Thinking time", `${whole(live.draft_ms)} ms of the ${whole(room * 0.4)} ms there are before the bar line`]);
     if (Number.isFinite(live.late_dropped)) found.push(["Late notes", live.late_dropped ? `${live.late_dropped}: close other programs, or ask for fewer bars` : "none"]);
-    if (Number.isFinite(live.trigger_ms)) found.push(["From accept to first note", `${whole(live.trigger_ms)} ms`]);
-    if (live.port) found.push(["MIDI port", String(live.port)]);
+    if (live.trigger_ms > 0) found.push(["From accept to first note", `${whole(live.trigger_ms)} ms`]);
+    if (live.port && !/page/i.test(String(live.port))) found.push(["MIDI port", String(live.port)]);
     const lost = (live.inbox_dropped ?? 0) + (live.lost ?? 0);
     if (lost) found.push(["Notes lost", String(lost)]);
   }

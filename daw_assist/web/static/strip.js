@@ -14,11 +14,12 @@ export const strip = { canvas, keys, from: 0, to: 0, notes: 0, paints: 0 };
 function layers() {
   const view = state.view, found = [];
   if (!view) return found;
+  const plan = view.plan, old = plan?.in_place ? [plan.number, plan.number + (plan.suggestion.candidates[plan.index]?.bars.length ?? 0)] : [0, 0];
   for (const [number, line] of barLines()) {
-    const at = number - (view.number - view.heard.length);
-    if (at < view.heard.length) found.push([line, view.heard[at].notes, "heard"]);
+    const at = number - (view.number - view.heard.length), replaced = number >= old[0] && number < old[1];
+    if (at < view.heard.length) found.push([line, view.heard[at].notes, replaced ? "faint" : "heard"]);
     const ours = view.ours[view.ours.length - view.heard.length - 1 + at];
-    if (ours && number < view.number) found.push([line, ours.notes, "ours"]);
+    if (ours && number < view.number) found.push([line, ours.notes, replaced ? "faint" : "ours"]);
   }
   if (view.playing) {
     let line = lineOf(view.playing.number);
@@ -31,9 +32,9 @@ function layers() {
     let line = planLine();
     const candidate = view.plan.suggestion.candidates[view.plan.index];
     const taken = view.playing ? view.playing.bars.reduce((sum, bar) => sum + bar.length, lineOf(view.playing.number)) : -Infinity;
-    const plays = view.playing && candidate && digest(candidate.bars) === digest(view.playing.bars);
+    const plays = !view.plan.in_place && view.playing && candidate && digest(candidate.bars) === digest(view.playing.bars);
     for (const bar of candidate && !plays ? candidate.bars : []) {
-      found.push([line, bar.notes, view.plan.armed ? "next" : line < taken ? "faint" : "ghost"]);
+      found.push([line, bar.notes, view.plan.armed ? "next" : line < taken && !view.plan.in_place ? "faint" : "ghost"]);
       line += bar.length;
     }
   }

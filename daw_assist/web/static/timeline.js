@@ -5,7 +5,32 @@ import { state, on } from "./state.js";
 const TICKS = 24, MOST_AHEAD_S = 3;
 let last = null, base = 0, cut = 0;
 
-export const wall = () => (performance.timeOrigin + performance.now()) / 1000;
+// The clock of what `view.at` counts, as seen from here: performance.now() less it, at the arrival that took least. Neither a step
+// of this computer's wall clock nor another one's can move the music.
+
+const KEPT = 20, JUMP_S = 0.25, PLAUSIBLE_S = 20;
+let arrivals = [], guessed = false, stored = true;
+const here = () => performance.now() / 1000;
+
+/** A view came. The first of a connection may be an old one, so it says nothing but where the wall clock puts it. */
+function arrived(at) {
+  const now = here(), late = now - at;
+  if (stored) {
+    stored = false;
+    if (arrivals.length) return;
+    const said = -performance.timeOrigin / 1000;
+    guessed = late >= said && late - said < PLAUSIBLE_S;
+    arrivals = [guessed ? said : late];
+    return;
+  }
+  if (guessed || Math.abs(late - Math.min(...arrivals)) > JUMP_S) arrivals = [];
+  guessed = false;
+  arrivals.push(late);
+  if (arrivals.length > KEPT) arrivals.shift();
+}
+
+/** Seconds since the view was taken. */
+const since = (view) => here() - Math.min(...arrivals) - view.at;
 const lengthOf = (bar) => (bar && bar.length) || 4 * TICKS;
 const metreLength = () => lengthOf(state.view && state.view.open);
 
@@ -18,7 +43,8 @@ export function advance(view) {
   }
   last = view;
 }
-on("view", (view) => { if (view) advance(view); });
+on("linked", (linked) => { if (linked) stored = true; });
+on("view", (view) => { if (view) { arrived(view.at); advance(view); } });
 
 export const baseLine = () => base;
 export const cuts = () => cut;
@@ -27,7 +53,7 @@ export const cuts = () => cut;
 export function nowTick() {
   const view = state.view;
   if (!view) return 0;
-  const ahead = view.running ? Math.min(MOST_AHEAD_S, Math.max(-1, wall() - view.at)) : 0;
+  const ahead = view.running ? Math.min(MOST_AHEAD_S, Math.max(-1, since(view))) : 0;
   return base + (view.now || 0) + ahead * (view.bpm / 60) * TICKS;
 }
 
@@ -40,9 +66,10 @@ export function lineOf(number) {
   return line;
 }
 
-/** Where the suggestion would begin: one whose bar has gone by would begin at the next line. */
+/** Where the suggestion would begin: in place of bars that were heard, or after them; one whose bar has gone by would begin at the next line. */
 export function planLine() {
   const { plan, number, running, now } = state.view;
+  if (plan.in_place) return lineOf(plan.number);
   return lineOf(Math.max(plan.number, running || now > 0 ? number + 1 : number));
 }
 
