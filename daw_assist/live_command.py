@@ -6,7 +6,6 @@ import argparse
 import signal
 import sys
 import threading
-import webbrowser
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 
@@ -146,9 +145,10 @@ def _web(args: argparse.Namespace, endpoint: Endpoint, stack: ExitStack) -> WebB
     web = WebBeside(endpoint.requests if endpoint.is_tcp else str(endpoint), args.web or None)
     stack.callback(web.stop)
     fault = web.wait()
-    say(fault or f"the page: {web.url}")
-    if args.browse and fault is None:
-        webbrowser.open(web.url)
+    for line in (*web.news(), fault or f"the page: {web.url}"):
+        say(line)
+    if args.browse and fault is None and (failed := web.browse()) is not None:
+        say(failed)
     return web
 
 
@@ -215,6 +215,8 @@ def _watch(
                 news = other.keep() if other is not None else None
                 if news is not None:
                     say(news)
+            for told in web.news() if web is not None else ():
+                say(told)
 
 
 def learned(

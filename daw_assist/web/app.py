@@ -34,12 +34,13 @@ from daw_assist.web.drop import Drop
 from daw_assist.web.exports import KINDS, Exports, wanted
 from daw_assist.web.guard import Guard
 from daw_assist.web.hub import Hub
+from daw_assist.web.patience import HEAD_S, patient
 from daw_assist.web.sounds import Sounds
 
 STATIC: Final = Path(__file__).parent / "static"
 MOST_FRAME: Final = 1_000_000
 """Bytes of one message of a page."""
-_STATUS: Final = {"not_found": 404, "bad_request": 400, "busy": 503, "no_server": 503, "no_live": 503}
+_STATUS: Final = {"not_found": 404, "bad_request": 400, "too_big": 413, "busy": 503, "no_server": 503, "no_live": 503}
 _NO_STORE: Final = {"cache-control": "no-store"}
 
 _log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class _Desk:
 
     def __init__(self, hub: Hub, static: Path) -> None:
         self._hub, self._static = hub, static
-        self._sounds, self._exports, self._drop = Sounds(), Exports(), Drop(hub.bridge.ask)
+        self._sounds, self._exports, self._drop = Sounds(), Exports(), Drop(hub.bridge.ask, lambda: hub.view)
         self._pool = ThreadPoolExecutor(3, "desk")
 
     def close(self) -> None:
@@ -133,7 +134,8 @@ class _Desk:
 
     async def drop(self, request: Request) -> Response:
         async def made() -> Response:
-            return JSONResponse(await self._drop.take(await request.body()), headers=_NO_STORE)
+            # The guard hands the whole body over at once; `request.body()` would keep copies of it.
+            return JSONResponse(await self._drop.take((await request.receive()).pop("body")), headers=_NO_STORE)
 
         return await _answered(made)
 
@@ -198,14 +200,28 @@ async def _broken(_: Request, error: Exception) -> Response:
     return PlainTextResponse("the page's server met an error of its own: see its log\n", 500, _NO_STORE)
 
 
+_OF_STRANGERS: Final = (
+    "ASGI callable returned without",
+    "Invalid HTTP request",
+    "Unsupported upgrade",
+    "No supported Web",
+)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not what uvicorn says of requests that were refused: whoever asked has been told."""
+    return not record.getMessage().startswith(_OF_STRANGERS)
+
+
 class PageServer(uvicorn.Server):
     """Says when it listens."""
 
-    def __init__(self, app: ASGIApp, on_ready: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, app: ASGIApp, on_ready: Callable[[], None] = lambda: None, head_s: float = HEAD_S) -> None:
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
         super().__init__(
             uvicorn.Config(
-                app, http="h11", ws="websockets-sansio", loop="asyncio", lifespan="on", log_config=None, log_level="warning",
-                access_log=False, proxy_headers=False, server_header=False, limit_concurrency=64, timeout_keep_alive=30,
+                app, http=patient(head_s), ws="websockets-sansio", loop="asyncio", lifespan="on", log_config=None,
+                log_level="warning", access_log=False, proxy_headers=False, server_header=False, timeout_keep_alive=5,
                 timeout_graceful_shutdown=2, ws_max_size=MOST_FRAME, ws_per_message_deflate=False,
                 ws_ping_interval=20.0, ws_ping_timeout=20.0,
             )

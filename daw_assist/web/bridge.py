@@ -29,6 +29,8 @@ from daw_assist.suggest.view import LiveView
 TOPICS: Final = ("status", "view", "sent", "control")
 GONE_S: Final = 3.0
 """Silence of the server after which it is said to be away; its status comes every second."""
+SETTLING_S: Final = 3.0
+"""Of a server that has just started or come back: the live process has not found it yet, which is no news."""
 _EAGER_S, _LAZY_S = 0.004, 0.05
 """How long the thread waits for the server before it looks for asks: while a page is open, and while none is."""
 _AGAIN_S: Final = 1.0
@@ -86,6 +88,8 @@ class Bridge:
         self._stop = threading.Event()
         self._away: dict[str, bool] = {"server": False, "live": False}
         self._heard_at = 0.0
+        self._back_at = -SETTLING_S
+        self._pid: int | None = None
         self.eager = False
         """Set while a page is open: asks are passed on sooner."""
 
@@ -197,13 +201,25 @@ class Bridge:
                 batch.sent_dropped += extra
                 del batch.sent[:extra]
         if event.topic == "status":
-            self._told_gone("live", LIVE_GONE if event.body.live is None else None)
+            self._judge_live(event.body)
         elif event.topic == "view":
             self._told_gone("live", None)
+
+    def _judge_live(self, status: ServerStatus) -> None:
+        now = time.monotonic()
+        if self._pid not in (None, status.pid):
+            self._back_at = now
+        self._pid = status.pid
+        if status.live is not None:
+            self._told_gone("live", None)
+        elif now - self._back_at >= SETTLING_S and status.uptime_s >= SETTLING_S:
+            self._told_gone("live", LIVE_GONE)
 
     def _told_gone(self, what: str, line: str | None) -> None:
         if self._away[what] is (line is not None):
             return
+        if what == "server" and line is None:
+            self._back_at = time.monotonic()
         self._away[what] = line is not None
         with self._lock:
             self._batch.gone[what] = line

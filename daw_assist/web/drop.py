@@ -18,11 +18,15 @@ import msgspec
 from daw_assist.audio_in.kinds import SUFFIXES
 from daw_assist.errors import RequestError
 from daw_assist.server.protocol import HearRequest
-from daw_assist.web.page_words import bars_from, decoded, refused
+from daw_assist.suggest.view import LiveView
+from daw_assist.web.page_words import bars_from, decoded, refused, request_from
 
 PATIENCE_S: Final = 120.0
 """A recording of a few minutes is heard in a tenth of that."""
 MOST_NAME: Final = 255
+MOST_MIDI: Final = 12_000_000
+MOST_SOUND: Final = 48_000_000
+_INTERNAL: Final = "internal"
 _SHOWN: Final = 60
 _KNOWN: Final = (".mid", ".midi", ".smf", ".rmi", *SUFFIXES)
 
@@ -38,39 +42,75 @@ class _Heard(msgspec.Struct, frozen=True):
     bars: list[Any] = []
     line: str = ""
     bpm: float = 120.0
+    meter: str = "4/4"
     fault: str | None = None
 
 
 class Drop:
     """One file at a time: another is refused as busy."""
 
-    def __init__(self, ask: Callable[..., Awaitable[Any]], patience_s: float = PATIENCE_S) -> None:
-        self._ask, self._patience_s = ask, patience_s
+    def __init__(
+        self,
+        ask: Callable[..., Awaitable[Any]],
+        view: Callable[[], LiveView | None] = lambda: None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._ask, self._view, self._patience_s = ask, view, patience_s
         self._busy = False
 
-    async def take(self, body: bytes) -> dict[str, Any]:
-        """The answer to the page; `RequestError` in one line for what is not music, or while another file is read."""
-        dropped = decoded(body, Dropped, "a file must come as {name, data}")
+    async def take(self, body: bytes | bytearray) -> dict[str, Any]:
+        """The answer to the page; `RequestError` in one line for what is not music, or while another file is read.
+
+        `set`: whether our own clock, as it stood, took the tempo and the metre of the file.
+        """
         if self._busy:
             raise RequestError("busy", "another file is being read: wait for it")
         self._busy = True
         try:
-            heard = await _read(dropped.data, dropped.name, self._patience_s)
+            dropped = decoded(body, Dropped, "a file must come as {name, data}")
+            del body  # beside the file itself it would stay for as long as that is read
+            _check_size(dropped)
+            heard = await _read(dropped, self._patience_s)
         finally:
             self._busy = False
         if heard.fault is not None:
             raise refused(heard.fault)
         bars = bars_from(heard.bars)
         await self._ask("hear", HearRequest(bars), 10.0)
-        return {"bars": len(bars), "line": heard.line, "bpm": heard.bpm}
+        is_set = await self._follow(heard)
+        line = heard.line + (f"; the clock is set to {heard.bpm:g} BPM in {heard.meter}" if is_set else "")
+        return {"bars": len(bars), "line": line, "bpm": heard.bpm, "meter": heard.meter, "set": is_set}
+
+    async def _follow(self, heard: _Heard) -> bool:
+        """Tempo and metre of the file for our own clock, unless somebody plays to it."""
+        view = self._view()
+        if view is None or view.source != _INTERNAL or view.running:
+            return False
+        try:
+            steer = request_from("steer", {"settings": {"bpm": heard.bpm, "meter": heard.meter}})
+            await self._ask("steer", steer, 10.0)
+        except RequestError:  # a tempo that no clock of ours has: the music is there all the same
+            return False
+        return True
 
 
-async def _read(data: bytes, name: str, patience_s: float) -> _Heard:
-    shown, suffix = shown_name(name), PurePath(name).suffix.lower()
+def _check_size(dropped: Dropped) -> None:
+    is_sound = PurePath(dropped.name).suffix.lower() in SUFFIXES
+    most, what = (MOST_SOUND, "a recording") if is_sound else (MOST_MIDI, "a .mid")
+    if len(dropped.data) > most:
+        raise RequestError(
+            "too_big",
+            f"{shown_name(dropped.name)} has {len(dropped.data) / 1e6:.1f} MB, and {what} may have {most // 1_000_000} MB: "
+            "drop a shorter piece of it",
+        )
+
+
+async def _read(dropped: Dropped, patience_s: float) -> _Heard:
+    shown, suffix = shown_name(dropped.name), PurePath(dropped.name).suffix.lower()
     with tempfile.TemporaryDirectory(prefix="daw-assist-") as folder:
         # Nothing of the given name but an ending that we know becomes part of a path.
         path = Path(folder) / f"dropped{suffix if suffix in _KNOWN else '.mid'}"
-        path.write_bytes(data)
+        await asyncio.to_thread(path.write_bytes, dropped.data)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "daw_assist.web.hear", str(path), shown,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,

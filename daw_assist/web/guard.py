@@ -9,6 +9,7 @@ nothing else has been done. Threads: one (the event loop).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +19,14 @@ from urllib.parse import parse_qs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 TOKEN_HEADER: Final = b"x-daw-assist-token"
-MOST_BODY: Final = 12_000_000
+MOST_BODY: Final = 64_010_000
+"""In base64 a file of 48 MB, with its name."""
+MOST_STRANGERS: Final = 64
+MOST_OURS: Final = 64
+"""Requests at a time, without a token and with one: those without cannot keep those with one out."""
 BODY_PATIENCE_S: Final = 30.0
+DRAIN_S, PAUSE_S = 10.0, 1.0
+"""How long the rest of a body that is too much is read, all of it and between two pieces."""
 _JSON: Final = b"application/json"
 
 
@@ -58,6 +65,8 @@ class Guard:
 
     def __init__(self, app: ASGIApp, port: int, token: str) -> None:
         self._app, self._token = app, token.encode()
+        self._strangers = self._ours = 0
+        self._has_body = False
         names = ("127.0.0.1", "localhost", "[::1]")
         self._hosts = frozenset(f"{name}:{port}".encode() for name in names)
         self._origins = frozenset(b"http://" + host for host in self._hosts)
@@ -66,17 +75,50 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        send = _with_headers(send, scope)
         found = self._judged(scope)
-        if found is None and scope["type"] == "http":
-            body = await _body(scope, receive)
-            if isinstance(body, Refusal):
-                found = body
-            else:
-                receive = _replay(body, receive)
         if found is not None:
-            await _refuse(scope, receive, _with_headers(send, scope), found)
-            return
-        await self._app(scope, receive, _with_headers(send, scope))
+            await _refuse(scope, receive, send, found)
+        elif scope["type"] == "websocket":
+            await self._app(scope, receive, send)
+        elif getattr(_route(scope["path"]), "token", None) is not None:
+            self._ours += 1
+            try:
+                await self._within(MOST_OURS - self._ours, scope, receive, send)
+            finally:
+                self._ours -= 1
+        else:
+            self._strangers += 1
+            try:
+                await self._within(MOST_STRANGERS - self._strangers, scope, receive, send)
+            finally:
+                self._strangers -= 1
+
+    async def _within(self, left: int, scope: Scope, receive: Receive, send: Send) -> None:
+        if left < 0:
+            await _refuse(scope, receive, send, Refusal(503, "too many requests are at work at once: try again soon"))
+        elif self._has_body and scope["method"] == "POST":
+            # Read, but not kept: a browser that is still sending would not see the answer.
+            found = await _body(scope, receive, kept=False)
+            busy = Refusal(503, "another file is being read: wait for it")
+            await _refuse(scope, receive, send, found if isinstance(found, Refusal) else busy)
+        else:
+            await self._let_in(scope, receive, send)
+
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_body = scope["method"] == "POST"
+        self._has_body |= has_body
+        try:
+            body = await _body(scope, receive)
+            if not isinstance(body, Refusal):
+                again = _replay(body, receive)
+                del body
+                await self._app(scope, again, send)
+                return
+        finally:
+            if has_body:
+                self._has_body = False
+        await _refuse(scope, receive, send, body, drain=has_body)
 
     def _judged(self, scope: Scope) -> Refusal | None:
         headers = _Headers(scope)
@@ -132,49 +174,59 @@ def _route(path: str) -> Route | None:
     return next((route for start, route in _UNDER.items() if path.startswith(start) and path != start), None)
 
 
-async def _body(scope: Scope, receive: Receive) -> bytes | Refusal:
+async def _body(scope: Scope, receive: Receive, *, kept: bool = True) -> bytearray | Refusal:
     """All of it, if it is not too much and comes in time; only a POST has one."""
     headers = _Headers(scope)
     most = MOST_BODY if scope["method"] == "POST" else 0
     stated = headers.only(b"content-length")
     if headers.has(b"content-length") and (stated is None or not stated.isdigit() or len(stated) > 12):
         return Refusal(400, "the length of the body is no number")
-    too_much = Refusal(413, f"the body is over {most} bytes: a .mid or a short recording is smaller")
-    if int(stated or 0) > most:
+    too_much = Refusal(
+        413,
+        "this is too much: a .mid may have 12 MB, a recording 48 MB; drop a shorter piece of it"
+        if most
+        else f"a {scope['method'][:8]} has no body",
+    )
+    unstated = headers.has(b"transfer-encoding")
+    if int(stated or 0) > most or (unstated and not most):
         return too_much
-    if not stated and not headers.has(b"transfer-encoding"):
-        return b""
     body = bytearray()
+    if not stated and not unstated:
+        return body
+    size = 0
     try:
         async with asyncio.timeout(BODY_PATIENCE_S):
             while True:
                 message = await receive()
                 if message["type"] != "http.request":
                     return Refusal(400, "the body ended early")
-                body += message.get("body", b"")
-                if len(body) > most:
+                piece = message.get("body", b"")
+                size += len(piece)
+                if size > most:
                     return too_much
+                if kept:
+                    body += piece
                 if not message.get("more_body", False):
-                    return bytes(body)
+                    return body
     except TimeoutError:
         return Refusal(408, "the body came too slowly")
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """`receive` for the application, with the body already there."""
-    given = False
+def _replay(body: bytearray, receive: Receive) -> Receive:
+    """`receive` for the application, with the body already there; it is given away, and not held."""
+    held = [body]
+    del body
 
     async def again() -> Message:
-        nonlocal given
-        if given:
+        if not held:
             return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        return {"type": "http.request", "body": held.pop(), "more_body": False}
 
     return again
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, why: Refusal) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send, why: Refusal, *, drain: bool = False) -> None:
+    """`drain`: go on reading for a while, for a browser that is still sending does not look for an answer."""
     text = why.line.encode() + b"\n"
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode()),
@@ -184,6 +236,10 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, why: Refusal) -> N
     start: dict[str, Any] = {"status": why.status, "headers": headers}
     if scope["type"] == "http":
         await send({"type": "http.response.start", **start})
+        if drain:
+            await send({"type": "http.response.body", "body": text, "more_body": True})
+            await _drain(receive)
+            text = b""
         await send({"type": "http.response.body", "body": text if scope["method"] != "HEAD" else b""})
         return
     await receive()  # websocket.connect
@@ -192,6 +248,15 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, why: Refusal) -> N
         await send({"type": "websocket.http.response.body", "body": text})
     else:
         await send({"type": "websocket.close", "code": 1008})
+
+
+async def _drain(receive: Receive) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            while True:
+                message = await asyncio.wait_for(receive(), PAUSE_S)
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
 
 
 def _with_headers(send: Send, scope: Scope) -> Send:

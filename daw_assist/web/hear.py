@@ -1,10 +1,12 @@
 """A dropped file -> bars, in a process of its own that may be ended: `python -m daw_assist.web.hear FILE NAME`.
 
-{"bars": [bar ...], "line": "...", "bpm": 120.0}  or  {"fault": "one line"}  on stdout. NAME is what the page called the file.
+{"bars": [bar ...], "line": "...", "bpm": 120.0, "meter": "4/4"}   or
+{"fault": "one line"}  on stdout. NAME is what the page called the file.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +23,8 @@ from daw_assist.server.limits import MAX_CONTEXT_BARS, MAX_DURATION
 from daw_assist.web.page_words import shaped
 
 MOST_SAID: Final = 300
+_OPTION: Final = re.compile(r" \(--[^)]*\)")
+"""What is said of the command line, which a page has not."""
 
 
 def heard(path: Path, name: str) -> dict[str, Any]:
@@ -28,7 +32,7 @@ def heard(path: Path, name: str) -> dict[str, Any]:
     if is_audio(path):
         music = read_music(path)
         song = to_song(music.file, name)
-        line = "" if music.hearing is None else music.hearing.line(name)
+        line = "" if music.hearing is None else _OPTION.sub("", music.hearing.line(name))
     else:
         song = to_song(load_midi(path), name)
         line = ""
@@ -42,7 +46,8 @@ def heard(path: Path, name: str) -> dict[str, Any]:
     if len(kept) < len(bars):
         line += f"; the last {len(kept)} are worked on"
     end = Ticks(sum(bar.length for bar in bars) - 1)
-    return {"bars": shaped(kept), "line": line, "bpm": round(song.tempo.bpm_at(end), 3)}
+    tempo = round(song.tempo.bpm_at(end), 3)
+    return {"bars": shaped(kept), "line": line, "bpm": tempo, "meter": str(bars[0].metre)}
 
 
 def _bounded(bar: Bar) -> Bar:

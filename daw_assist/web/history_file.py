@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +20,8 @@ from daw_assist.web.page_words import bars_from, decoded, shaped
 
 MOST_LINE: Final = 2_000_000
 """Bytes; what is longer is not kept."""
+AGAIN_S: Final = 30.0
+"""After which a disk that failed is tried again, with the next change."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,14 +71,21 @@ def entry_of(line: bytes) -> Entry:
 
 
 class HistoryFile:
-    """The lines on the disk. Threads: one at a time; it may wait for the disk. A disk that fails is told once and left alone."""
+    """The lines on the disk. Threads: one at a time; it may wait for the disk.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    A disk that fails is told once and left alone for a while; then everything is written anew.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], float] = time.monotonic) -> None:
+        self._path, self._now = path, now
         self._lines: dict[str, tuple[bytes, bool]] = {}
         """By id: the line, and whether it goes before others."""
         self._size = 0
-        self._failed = False
+        self._is_unread = False
+        """What the file holds is not in `_lines`: it may be added to, and not be written anew."""
+        self._again_at = 0.0
+        self.fault: str | None = None
+        """Why nothing is kept at the moment, in one line."""
 
     def read(self) -> list[Entry]:
         """What is there, oldest first; the file is written anew without what does not count any more."""
@@ -81,6 +93,8 @@ class HistoryFile:
         try:
             with self._path.open("rb") as file:
                 while line := file.readline(MOST_LINE + 1):
+                    if not line.strip():
+                        continue
                     try:
                         entry = entry_of(line)
                     except RequestError as error:
@@ -92,6 +106,7 @@ class HistoryFile:
         except FileNotFoundError:
             return []
         except OSError as error:
+            self._is_unread = True
             self._fails(error)
             return []
         self._write_anew()
@@ -100,22 +115,48 @@ class HistoryFile:
     def append(self, entry: Entry) -> None:
         """Add a line."""
         line = line_of(entry)
-        if self._failed or len(line) > MOST_LINE:
+        if len(line) > MOST_LINE:
             return
         self._lines[entry.id] = line, entry.is_plain
+        if self.fault is not None:
+            self._try_again()
+            return
+        if self._add([line]) and not self._is_unread and self._is_long:
+            self._write_anew()
+
+    @property
+    def _is_long(self) -> bool:
+        return self._size > 2 * MOST_BYTES or len(self._lines) >= 2 * MOST_ITEMS
+
+    def _add(self, lines: list[bytes]) -> bool:
+        """Whether they are in the file."""
         try:
             handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o600)
             with os.fdopen(handle, "ab") as file:
-                file.write(line)
+                file.writelines(lines)
         except OSError as error:
             self._fails(error)
-            return
-        self._size += len(line)
-        if self._size > 2 * MOST_BYTES or len(self._lines) >= 2 * MOST_ITEMS:
-            self._write_anew()
+            return False
+        self._size += sum(map(len, lines))
+        return True
 
-    def _write_anew(self) -> None:
-        """With the newest of what somebody used, then the newest of the rest, as far as they fit."""
+    def flush(self) -> None:
+        """One last try, where something is not written yet."""
+        if self.fault is not None:
+            self._again_at = 0.0
+            self._try_again()
+
+    def _try_again(self) -> None:
+        if self._now() >= self._again_at:
+            if not self._is_unread:
+                self._write_anew()
+            elif self._add([b"\n", *(line for line, _ in self._lines.values())]):
+                self._works()
+        elif len(self._lines) >= 2 * MOST_ITEMS:
+            self._choose()
+
+    def _choose(self) -> None:
+        """The newest of what somebody used, then the newest of the rest, as far as they fit."""
         kept: set[str] = set()
         size = 0
         places = {entry_id: place for place, entry_id in enumerate(self._lines)}
@@ -126,16 +167,31 @@ class HistoryFile:
                 break
             kept.add(entry_id)
         self._lines = {entry_id: held for entry_id, held in self._lines.items() if entry_id in kept}
+
+    def _write_anew(self) -> None:
+        self._choose()
         lines = [line for line, _ in self._lines.values()]
+        self._size = sum(map(len, lines))
+        file = None
         try:
             with tempfile.NamedTemporaryFile("wb", dir=self._path.parent, prefix=".history-", delete=False) as file:
                 file.writelines(lines)
             Path(file.name).replace(self._path)
         except OSError as error:
+            if file is not None:
+                with contextlib.suppress(OSError):
+                    Path(file.name).unlink()
             self._fails(error)
-        self._size = sum(map(len, lines))
+            return
+        self._works()
+
+    def _works(self) -> None:
+        if self.fault is not None:
+            _log.warning("the history is kept again")
+        self.fault = None
 
     def _fails(self, error: OSError) -> None:
-        if not self._failed:
-            _log.warning("the history cannot be kept in %s (%s)", self._path, error.strerror or error)
-        self._failed = True
+        self._again_at = self._now() + AGAIN_S
+        if self.fault is None:
+            self.fault = f"the history cannot be kept in {self._path} ({error.strerror or error}); it is tried again"
+            _log.warning("%s", self.fault)

@@ -20,7 +20,7 @@ from daw_assist.server.server import installed_version
 from daw_assist.suggest.view import LiveView
 from daw_assist.web.bridge import Batch, Bridge
 from daw_assist.web.figures import figures_of
-from daw_assist.web.history import MOST_ITEMS, History
+from daw_assist.web.history import MOST_ITEMS, Entry, History
 from daw_assist.web.history_file import HistoryFile
 from daw_assist.web.outbox import Outbox
 from daw_assist.web.own_asks import OwnAsks
@@ -30,6 +30,7 @@ from daw_assist.web.presets import Presets
 MOST_PAGES: Final = 16
 MOST_WORKING: Final = 64
 """Asks of one page that may be without an answer."""
+NOT_KEPT: Final = "history and presets last only as long as daw-assist runs: their folder cannot be used"
 _KINDS: Final = ("hello", "gone-server", "gone-live", "view", "status", "figures", "history", "presets")
 """In the order in which a new page is told."""
 
@@ -41,8 +42,8 @@ class Hub:
 
     def __init__(self, make_bridge: Callable[[Callable[[Batch], None]], Bridge], folder: Path | None) -> None:
         self._chores = ThreadPoolExecutor(1, "chores")
-        file = None if folder is None else HistoryFile(folder / "history.jsonl")
-        write = (lambda entry: None) if file is None else lambda entry: self._chore(file.append, entry)
+        self._file = file = None if folder is None else HistoryFile(folder / "history.jsonl")
+        write = (lambda entry: None) if file is None else lambda entry: self._chore(self._keep, file, entry)
         self.history = History([] if file is None else file.read(), write)
         self._presets = Presets(None if folder is None else folder / "presets.json")
         self.bridge = make_bridge(self.news)
@@ -75,6 +76,8 @@ class Hub:
         self.bridge.stop()
         for task in self._tasks:
             task.cancel()
+        if self._file is not None:
+            self._chore(self._file.flush)
         self._chores.shutdown(wait=True)
 
     def enter(self) -> Outbox:
@@ -151,6 +154,13 @@ class Hub:
         told = {"type": "figures", "id": plan_id, **made}
         self._loop.call_soon_threadsafe(self._tell, "figures", told)
 
+    def _keep(self, file: HistoryFile, entry: Entry) -> None:
+        """In the thread for chores."""
+        before = file.fault
+        file.append(entry)
+        if file.fault != before:
+            self._loop.call_soon_threadsafe(self._tell_history)
+
     def _chore(self, work: Callable[..., None], *given: Any) -> None:
         def done() -> None:
             try:
@@ -170,7 +180,8 @@ class Hub:
 
     def _tell_history(self) -> None:
         self._told_history = self.history.version
-        self._tell("history", {"type": "history", "items": self.history.items()[:MOST_ITEMS]})
+        fault = NOT_KEPT if self._file is None else self._file.fault
+        self._tell("history", {"type": "history", "items": self.history.items()[:MOST_ITEMS], "fault": fault})
 
     def _tell_presets(self) -> None:
         self._tell("presets", {"type": "presets", "items": self._presets.items()})

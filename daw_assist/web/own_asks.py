@@ -20,12 +20,12 @@ import msgspec
 
 from daw_assist.errors import RequestError
 from daw_assist.music.bars import Bar
-from daw_assist.server.limits import MAX_CONTEXT_BARS
+from daw_assist.server.limits import MAX_CONTEXT_BARS, check_place
 from daw_assist.server.protocol import ContinueRequest, FillRequest, PlaceRequest
 from daw_assist.suggest.suggestion import MAX_BARS, Settings, Suggestion
 from daw_assist.suggest.view import LiveView, PlanView
 from daw_assist.web.history import Entry
-from daw_assist.web.page_words import converted, refused
+from daw_assist.web.page_words import PageBar, bars_from, converted, refused
 
 ENGINE_S: Final = 90.0
 MOST_WAITING: Final = 4
@@ -35,6 +35,7 @@ Ask = Callable[..., Awaitable[Any]]
 
 class _Keep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep: list[tuple[int, int, int, int]] = []
+    bars: list[PageBar] | None = None
 
 
 class _Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,14 +53,22 @@ class OwnAsks:
         self._epoch = 0
 
     async def regenerate(self, view: LiveView, given: Mapping[str, Any]) -> dict[str, Any]:
-        """`keep`: places [bar, onset, part, pitch] of the notes of the shown candidate that stay."""
-        keep = converted(dict(given), _Keep, "regenerate").keep
-        return await self._made("fill", regenerate_request(view, keep, _seed(view)))
+        """`keep`: places [bar, onset, part, pitch] of the notes of the shown candidate that stay.
+
+        `bars`: that candidate as the page has it, where an edit of it may still be under way.
+        """
+        asked = converted(dict(given), _Keep, "regenerate")
+        edited = None if asked.bars is None else bars_from(asked.bars)
+        if edited is not None:
+            check_place((edited,))
+        request = regenerate_request(view, asked.keep, _seed(view), edited)
+        plan = _plan(view)
+        return await self._made("fill", request, plan.number if plan.in_place else None)
 
     async def fill_between(self, view: LiveView, given: Mapping[str, Any]) -> dict[str, Any]:
         """`first` and `last`: numbers of the bars that are to be made anew, both included."""
         span = converted(dict(given), _Span, "fill_between")
-        return await self._made("fill", fill_between_request(view, span.first, span.last, _seed(view)))
+        return await self._made("fill", fill_between_request(view, span.first, span.last, _seed(view)), span.first)
 
     async def suggest_now(self, view: LiveView) -> dict[str, Any]:
         """What could follow what was heard so far."""
@@ -70,7 +79,7 @@ class OwnAsks:
         await self._place(entry.suggestion, min(entry.index, len(entry.suggestion.candidates) - 1))
         return {"id": entry.id, "candidates": len(entry.suggestion.candidates)}
 
-    async def _made(self, name: str, request: ContinueRequest | FillRequest) -> dict[str, Any]:
+    async def _made(self, name: str, request: ContinueRequest | FillRequest, at: int | None = None) -> dict[str, Any]:
         if self._waiting >= MOST_WAITING:
             raise RequestError("busy", "the engine is still at work on what was asked before: wait a moment")
         self._waiting += 1
@@ -79,22 +88,26 @@ class OwnAsks:
                 self._epoch += 1
                 asked = msgspec.structs.replace(request, epoch=self._epoch)
                 made: Suggestion = await self._ask(name, asked, ENGINE_S)
-                if not any(bar.notes for candidate in made.candidates for bar in candidate.bars):
+                heard = tuple(one for one in made.candidates if any(bar.notes for bar in one.bars))
+                if not heard:
                     raise RequestError("engine_failed", "what was made is silent: play some more, or pick other bars")
-                await self._place(made, 0)
+                made = replace(made, candidates=heard)
+                await self._place(made, 0, at)
         finally:
             self._waiting -= 1
         return {"candidates": len(made.candidates), "bars": len(made.candidates[0].bars)}
 
-    async def _place(self, made: Suggestion, index: int) -> None:
+    async def _place(self, made: Suggestion, index: int, at: int | None = None) -> None:
         candidates = tuple(candidate.bars for candidate in made.candidates)
-        await self._ask("place", PlaceRequest(candidates, index, made), 10.0)
+        await self._ask("place", PlaceRequest(candidates, index, made, at), 10.0)
 
 
-def regenerate_request(view: LiveView, keep: Sequence[tuple[int, int, int, int]], seed: int) -> FillRequest:
-    """The shown candidate without what is not kept; `RequestError` where there is none, or not such a note."""
+def regenerate_request(
+    view: LiveView, keep: Sequence[tuple[int, int, int, int]], seed: int, edited: tuple[Bar, ...] | None = None
+) -> FillRequest:
+    """The shown candidate, or what became of it, without what is not kept; `RequestError` where there is no such note."""
     plan = _plan(view)
-    bars = plan.suggestion.candidates[plan.index].bars
+    bars = plan.suggestion.candidates[plan.index].bars if edited is None else edited
     wanted = set(keep)
     there = {(i, int(n.onset), int(n.part), n.pitch) for i, bar in enumerate(bars) for n in bar.notes}
     if lost := sorted(wanted - there):

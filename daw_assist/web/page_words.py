@@ -93,7 +93,7 @@ def converted(value: Any, kind: type[T], what: str) -> T:
         raise refused(f"{what}: {error}") from None
 
 
-def decoded(data: str | bytes, kind: type[T], what: str) -> T:
+def decoded(data: str | bytes | bytearray, kind: type[T], what: str) -> T:
     """JSON text as `kind`; `RequestError` (bad_request) in one line for anything else."""
     try:
         return msgspec.json.decode(data, type=kind)

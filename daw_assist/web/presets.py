@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any, Final
 import msgspec
 
 from daw_assist.errors import RequestError
+from daw_assist.server.limits import check_steer
 from daw_assist.server.protocol import SteerRequest
+from daw_assist.suggest.steer import Steer
 from daw_assist.web.page_words import refused, request_from, shaped
 
 MOST_PRESETS: Final = 100
@@ -54,11 +57,15 @@ class Presets:
 
     def _put(self, items: dict[str, dict[str, Any]]) -> None:
         if self._path is not None:
+            file = None
             try:
                 with tempfile.NamedTemporaryFile("wb", dir=self._path.parent, prefix=".presets-", delete=False) as file:
                     file.write(msgspec.json.format(msgspec.json.encode(items), indent=1))
                 Path(file.name).replace(self._path)
             except OSError as error:
+                if file is not None:
+                    with contextlib.suppress(OSError):
+                        Path(file.name).unlink()
                 raise RequestError("not_kept", f"the preset cannot be kept ({error.strerror or error})") from None
         self._items = items
 
@@ -66,6 +73,7 @@ class Presets:
 def _steer(given: Any) -> SteerRequest:
     request = request_from("steer", {"settings": given})
     assert isinstance(request, SteerRequest)
+    check_steer(Steer(**msgspec.structs.asdict(request.settings)))
     return request
 
 
@@ -74,11 +82,17 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
         with path.open("rb") as file:
             items = msgspec.json.decode(file.read(MOST_BYTES), type=dict[str, dict[str, Any]])
-        for given in items.values():
-            _steer(given)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError, RequestError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         _log.warning("%s: the presets cannot be read (%s)", path, error)
         return {}
-    return dict(list(items.items())[:MOST_PRESETS])
+    found = {}
+    for name, given in items.items():
+        try:
+            _steer(given)
+        except RequestError as error:
+            _log.warning("%s: a preset is left out: %s", path.name, error)
+            continue
+        found[name] = given
+    return dict(list(found.items())[:MOST_PRESETS])

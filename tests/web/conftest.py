@@ -32,7 +32,7 @@ from daw_assist.web.bridge import Bridge
 from daw_assist.web.hub import Hub
 
 TOKEN = "t" * 32
-STATUS = ServerStatus("1", 1, 2.0, EngineStatus("ready"), {}, {"hit_rate": 1.0})
+STATUS = ServerStatus("1", 1, 20.0, EngineStatus("ready"), {}, {"hit_rate": 1.0})
 
 
 def a_bar(*pitches: int, part: Part = Part.KEYS, metre: Metre = Metre()) -> Bar:
@@ -70,7 +70,8 @@ def a_view(**fields: Any) -> LiveView:
     usual: dict[str, Any] = {
         "at": 1.0, "running": True, "now": 12.0, "bar": 3, "number": 3, "bpm": 120.0, "source": "internal", "quality": {},
         "reason": "", "open": a_bar(60), "heard": TUNE, "ours": (Bar(Metre()),) * 4, "plan": None, "playing": None,
-        "settings": Settings(), "mode": "continue", "chords_on": None, "chord": None, "muted": False, "paused": False, "auditioning": False, "learning": None,
+        "settings": Settings(), "mode": "continue", "chords_on": None, "chord": None, "muted": False, "paused": False,
+        "auditioning": False, "learning": None,
         "seed_locked": False, "hands": {"cc:66": "accept"}, "told": None, "changed": 1,
     }  # fmt: skip
     return LiveView(**{**usual, **fields})
@@ -212,13 +213,17 @@ class Serving:
 
 @contextmanager
 def serving(
-    link: Any, folder: Path | None = None, static: Path = STATIC, make_link: Callable[[], Any] | None = None
+    link: Any,
+    folder: Path | None = None,
+    static: Path = STATIC,
+    make_link: Callable[[], Any] | None = None,
+    head_s: float = 5.0,
 ) -> Iterator[Serving]:
     listening = listening_socket(0)
     port = listening.getsockname()[1]
     hub = Hub(lambda on_news: Bridge(make_link or (lambda: link), on_news), folder)
     ready = threading.Event()
-    server = PageServer(make_app(hub, port, TOKEN, static), ready.set)
+    server = PageServer(make_app(hub, port, TOKEN, static), ready.set, head_s)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:

@@ -179,6 +179,35 @@ def test_a_dropped_file_becomes_what_was_heard(page_server: Any, link: Any) -> N
     assert len(heard) == 16 and heard[0].metre == Metre(6, 8) and heard[0].notes[0].part is Part.KEYS
 
 
+def test_our_clock_takes_tempo_and_metre_of_the_file_while_it_stands(page_server: Any, link: Any) -> None:
+    import json
+
+    data = write_midi(from_song(greensleeves()))
+    page = page_server.open()
+    for running, source, steers in ((True, "internal", 0), (False, "midi clock", 0), (False, "internal", 1)):
+        link.show(running=running, source=source, changed=10 + steers)
+        page.next("view", lambda told, r=running, s=source: (told["view"]["running"], told["view"]["source"]) == (r, s))
+        told = json.loads(page_server.drop("g.mid", data)[1])
+        assert link.names().count("steer") == steers and told["set"] is bool(steers) and told["meter"] == "6/8"
+    assert link.names()[-2:] == ["hear", "steer"] and told["line"].endswith("; the clock is set to 132 BPM in 6/8")
+    steer = link.last("steer").settings
+    assert (steer.bpm, steer.meter) == (132.0, "6/8")
+    link.replies["steer"] = lambda _: RequestError("bad_request", "no such tempo")
+    assert json.loads(page_server.drop("g.mid", data)[1])["set"] is False
+
+
+@pytest.mark.parametrize(("name", "size", "most"), [("a.mid", 12_000_001, "12 MB"), ("b.wav", 48_000_001, "48 MB")])
+def test_a_file_that_is_too_great_is_refused_in_words(
+    page_server: Any, link: Any, name: str, size: int, most: str
+) -> None:
+    status, body = page_server.drop(name, bytes(size))
+    assert status == 413 and most.encode() in body and body.startswith(name.encode()) and link.names() == []
+    if name == "b.wav":
+        status, body = page_server.drop(name, bytes(70_000_000))
+        assert status == 413 and b"a recording 48 MB" in body
+        assert page_server.drop(name, bytes(size - 1))[0] == 400  # read, and no sound
+
+
 def test_of_a_long_file_the_end_is_worked_on(page_server: Any, link: Any) -> None:
     song = song_of(tuple(a_bar(60 + i % 12) for i in range(100)), 120.0)
     status, body = page_server.drop("long.mid", write_midi(from_song(song)))
@@ -199,6 +228,7 @@ def test_a_recording_is_heard(page_server: Any, link: Any) -> None:
         file.writeframes((tune * 32_000).astype("<i2").tobytes())
     status, body = page_server.drop("hum.wav", out.getvalue())
     assert status == 200, body
+    assert b"--" not in body
     assert sum(len(bar.notes) for bar in link.last("hear").bars) >= 6
 
 
@@ -252,4 +282,4 @@ def test_a_file_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch)
 
     body = msgspec.json.encode({"name": "x.mid", "data": b"MThd"})
     with pytest.raises(RequestError, match=r"x.mid: it could not be read within 0.01 s"):
-        asyncio.run(Drop(never, 0.01).take(body))
+        asyncio.run(Drop(never, patience_s=0.01).take(body))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+import time
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from daw_assist.web.guard import MOST_STRANGERS, Guard
+from tests.web.conftest import serving
 
 TOKEN = "t" * 32
 JSON = {"Content-Type": "application/json", "X-Daw-Assist-Token": TOKEN}
@@ -121,7 +126,7 @@ def test_a_form_cannot_be_posted(page_server: Any, link: Any, kind: str) -> None
 def test_a_body_over_the_limit_is_refused_before_it_is_read(page_server: Any) -> None:
     said = f"POST /drop HTTP/1.1\r\nHost: {page_server.host}\r\nX-Daw-Assist-Token: {TOKEN}\r\nContent-Type: application/json\r\n"
     told = raw(page_server.port, f"{said}Content-Length: 100000000\r\n\r\n".encode())
-    assert told.startswith(b"HTTP/1.1 413") and b"12000000 bytes" in told
+    assert told.startswith(b"HTTP/1.1 413") and b"a recording 48 MB" in told
 
 
 def test_a_body_without_a_length_is_cut_off_at_the_limit(page_server: Any) -> None:
@@ -218,3 +223,108 @@ def test_a_great_header_and_a_great_frame_end_the_connection_alone(page_server: 
     with pytest.raises(ConnectionClosed, match="1009"):
         list(page.socket)
     assert page_server.open().next("hello")
+
+
+def half_open(port: int, said: bytes) -> socket.socket:
+    wire = socket.create_connection(("127.0.0.1", port), timeout=10)
+    wire.sendall(said)
+    return wire
+
+
+def hung_up(wire: socket.socket) -> bool:
+    try:
+        return wire.recv(65536) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_sockets_that_say_half_a_line_lock_nobody_out(page_server: Any) -> None:
+    wires = [half_open(page_server.port, b"GET / HT" if i % 2 else b"") for i in range(200)]
+    try:
+        for _ in range(3):
+            assert page_server.http("GET", "/")[0] == 200
+        assert page_server.open().next("hello")
+        assert hung_up(wires[0])  # it waited longest, and others came
+    finally:
+        for wire in wires:
+            wire.close()
+
+
+def test_a_head_that_does_not_come_ends_the_connection(link: Any) -> None:
+    with serving(link, head_s=0.4) as it:
+        page = it.open()
+        page.next("hello")
+        kept = half_open(it.port, f"GET / HTTP/1.1\r\nHost: {it.host}\r\n\r\n".encode())
+        assert kept.recv(65536).startswith(b"HTTP/1.1")
+        began = time.monotonic()
+        silent, partial = half_open(it.port, b""), half_open(it.port, b"GET / HTTP/1.1\r\nHost: 127")
+        kept.sendall(b"GET")  # a second request that stays half
+        for wire in (silent, partial):
+            assert hung_up(wire) and time.monotonic() - began < 2.0
+        while not hung_up(kept):
+            assert time.monotonic() - began < 2.0
+        time.sleep(0.5)
+        assert page.ask("next")["ok"]  # a WebSocket has had its head
+        slow = half_open(it.port, b"GET / HTTP/1.1\r\n")
+        time.sleep(0.1)
+        slow.sendall(f"Host: {it.host}\r\nConnection: close\r\n\r\n".encode())
+        assert slow.recv(65536).startswith(b"HTTP/1.1 ")
+        for wire in (kept, silent, partial, slow):
+            wire.close()
+
+
+def test_requests_without_a_token_do_not_keep_those_with_one_out() -> None:
+    told: list[tuple[str, int]] = []
+
+    async def run() -> None:
+        end = asyncio.Event()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await end.wait()
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        guard = Guard(app, 80, TOKEN)
+
+        async def ask(path: str, query: bytes = b"") -> None:
+            async def send(message: Any) -> None:
+                if message["type"] == "http.response.start":
+                    told.append((path, message["status"]))
+                elif told[-1][1] == 503:
+                    assert b"try again" in message["body"]
+
+            scope = {"type": "http", "method": "GET", "path": path, "query_string": query}
+            await guard(scope | {"headers": [(b"host", b"127.0.0.1:80")]}, None, send)  # type: ignore[arg-type]
+
+        first = [asyncio.create_task(ask("/")) for _ in range(MOST_STRANGERS)]
+        await asyncio.sleep(0)
+        await ask("/")
+        assert told == [("/", 503)]
+        ours = asyncio.create_task(ask("/export/song.mid", b"token=" + TOKEN.encode()))
+        await asyncio.sleep(0)
+        end.set()
+        await asyncio.gather(*first, ours)
+        await ask("/")
+
+    asyncio.run(run())
+    assert told.count(("/", 200)) == MOST_STRANGERS + 1 and told.count(("/export/song.mid", 200)) == 1
+
+
+def test_a_second_body_is_not_held_beside_the_first(page_server: Any) -> None:
+    head = (
+        f"POST /drop HTTP/1.1\r\nHost: {page_server.host}\r\nX-Daw-Assist-Token: {TOKEN}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 100\r\nConnection: close\r\n\r\n"
+    ).encode()
+    with half_open(page_server.port, head + b"{") as first:
+        time.sleep(0.2)
+        status, body, _ = page_server.http("POST", "/drop", b"x" * 5_000_000, JSON)
+        assert status == 503 and b"another file is being read" in body
+        first.sendall(b" " * 99)
+        assert first.recv(65536).startswith(b"HTTP/1.1 400")
+    assert page_server.http("POST", "/drop", b"{}", JSON)[0] == 400
+
+
+def test_a_body_without_a_length_is_none_of_a_gets(page_server: Any) -> None:
+    told = raw(
+        page_server.port, f"GET / HTTP/1.1\r\nHost: {page_server.host}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    )
+    assert told.startswith(b"HTTP/1.1 413")

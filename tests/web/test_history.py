@@ -119,3 +119,32 @@ def test_a_disk_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     file = HistoryFile(tmp_path / "gone" / "history.jsonl")
     history = History(file.read(), file.append)
     assert shown(history, a_suggestion()) and history.items()
+
+
+def test_a_disk_that_works_again_has_everything_and_no_litter(tmp_path: Path) -> None:
+    now = [0.0]
+    folder = tmp_path / "later"
+    file = HistoryFile(folder / "history.jsonl", lambda: now[0])
+    history = History(file.read(), file.append)
+    one, two = shown(history, a_suggestion()), shown(history, a_suggestion(seed=20))
+    assert file.fault is not None and "\n" not in file.fault
+    folder.mkdir()
+    three = shown(history, a_suggestion(seed=30))
+    assert file.fault is not None and not list(folder.iterdir())  # it is left alone for a while
+    now[0] += 31.0
+    four = shown(history, a_suggestion(seed=40))
+    assert file.fault is None and [path.name for path in folder.iterdir()] == ["history.jsonl"]
+    assert [entry.id for entry in HistoryFile(folder / "history.jsonl").read()] == [one, two, three, four]
+
+
+def test_a_history_that_could_not_be_read_is_added_to_and_not_lost(tmp_path: Path, monkeypatch: Any) -> None:
+    path = tmp_path / "history.jsonl"
+    file = HistoryFile(path)
+    one = shown(History(file.read(), file.append), a_suggestion())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "no")))
+        file = HistoryFile(path)
+        assert file.read() == [] and file.fault is not None
+    two = shown(History([], file.append), a_suggestion(seed=20))
+    file.flush()
+    assert file.fault is None and [entry.id for entry in HistoryFile(path).read()] == [one, two]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -43,3 +44,18 @@ def test_what_came_out_silent_is_said_and_not_placed() -> None:
     with pytest.raises(RequestError, match="silent"):
         asyncio.run(OwnAsks(ask).suggest_now(view))
     assert asked == ["continue"]
+
+
+def test_of_what_was_made_only_what_is_heard_is_placed() -> None:
+    made = a_suggestion(60, 62, 64)
+    silent = replace(made.candidates[1], bars=tuple(Bar(bar.metre) for bar in made.candidates[1].bars))
+    placed: list[Any] = []
+
+    async def ask(name: str, request: Any, seconds: float) -> Any:
+        placed.append(request)
+        return replace(made, candidates=(made.candidates[0], silent, made.candidates[2]))
+
+    view = msgspec.structs.replace(a_view(), heard=(a_bar(60),))
+    assert asyncio.run(OwnAsks(ask).suggest_now(view))["candidates"] == 2
+    heard = (made.candidates[0], made.candidates[2])
+    assert placed[-1].candidates == tuple(one.bars for one in heard) and placed[-1].origin.candidates == heard

@@ -113,6 +113,12 @@ def test_controls_go_to_the_server_as_they_are(page_server: Any, link: Any) -> N
         ("load_preset", {"name": "none"}, "no preset"),
         ("save_preset", {"name": "", "steer": {}}, "1 to 60"),
         ("save_preset", {"name": "a", "steer": {"nonsense": 1}}, "unknown field"),
+        ("save_preset", {"name": "a", "steer": {"density": 99}}, "density must be in 0..7"),
+        ("save_preset", {"name": "a", "steer": {"meter": "4/0"}}, "4/0"),
+        ("save_preset", {"name": "a", "steer": {"bpm": 1}}, "bpm must be in"),
+        ("save_preset", {"name": "a", "steer": {"mode": "sing"}}, "sing"),
+        ("regenerate", {"bars": [{"length": 999, "metre": "4/4", "notes": []}]}, "it must be 1..96"),
+        ("regenerate", {"bars": []}, "a candidate has 1..16 bars"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(
@@ -234,6 +240,50 @@ def test_a_live_process_that_goes_is_told(page_server: Any, link: Any) -> None:
     page.next("status", lambda told: told["status"]["live"] is not None)
 
 
+def test_a_server_that_has_come_back_is_given_time_before_its_live_process_is_missed(
+    page_server: Any, link: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import msgspec
+
+    monkeypatch.setattr("daw_assist.web.bridge.SETTLING_S", 1.0)
+    page = page_server.open()
+    page.next("status")
+    link.telling = False
+    alone = msgspec.structs.replace(STATUS, live=None, pid=2)
+    began = time.monotonic()
+    link.publish("status", alone)
+    page.next("status", lambda told: told["status"]["pid"] == 2)
+    link.publish("status", msgspec.structs.replace(alone, uptime_s=0.5))
+    page.next("status", lambda told: told["status"]["uptime_s"] == 0.5)
+    assert "gone" not in [told["type"] for told in page.seen]
+    time.sleep(1.0)
+    link.publish("status", alone)
+    assert page.next("gone")["what"] == "live" and time.monotonic() - began >= 1.0
+
+
+def test_a_history_that_cannot_be_kept_is_told_until_it_can(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daw_assist.web.history_file.AGAIN_S", 0.0)
+    link, folder = FakeLink(), tmp_path / "data"
+    with serving(link, folder) as it:
+        page = it.open()
+        assert page.next("history")["fault"] is None
+        link.show(plan=a_plan(a_suggestion()))
+        told = page.next("history", lambda told: told["fault"] is not None)
+        assert "cannot be kept" in told["fault"] and len(told["items"]) == 1
+        folder.mkdir()
+        link.show(plan=a_plan(a_suggestion(seed=20)))
+        assert len(page.next("history", lambda told: told["fault"] is None and len(told["items"]) == 2)["items"]) == 2
+    assert (folder / "history.jsonl").read_bytes().count(b"\n") == 2
+    with serving(FakeLink(), None) as it:
+        assert "last only as long" in it.open().next("history")["fault"]
+
+
+def test_of_the_presets_in_the_file_those_that_make_no_sense_are_left_out(tmp_path: Any) -> None:
+    (tmp_path / "presets.json").write_text('{"good": {"density": 3}, "bad": {"density": 99}, "odd": {"x": 1}}')
+    with serving(FakeLink(), tmp_path) as it:
+        assert it.open().next("presets")["items"] == {"good": {"density": 3}}
+
+
 def test_a_link_that_cannot_be_made_is_tried_again() -> None:
     link, tries = FakeLink(), []
 
@@ -303,6 +353,23 @@ def test_the_rest_is_made_anew_by_the_engine_and_placed(page_server: Any, link: 
     assert "it cannot be kept" in refused["error"]["message"]
 
 
+def test_an_edit_that_is_under_way_is_what_the_rest_is_made_for(page_server: Any, link: Any) -> None:
+    link.replies["fill"] = lambda _: a_suggestion()
+    page = page_server.open()
+    link.show(plan=a_plan(a_suggestion(60, 72)))
+    page.next("view")
+    bars = [{"length": 96, "metre": "4/4", "notes": [[12, 5, 50, 6, 90], [0, 5, 60, 24, 80]]}] * 3
+    assert page.ask("regenerate", keep=[[0, 12, 5, 50]], bars=bars)["ok"]
+    asked = link.last("fill")
+    assert link.last("place").at is None
+    assert (asked.first, asked.last) == (4, 6) and [len(bar.notes) for bar in asked.bars[4:]] == [1, 0, 0]
+    assert (asked.bars[4].notes[0].onset, asked.bars[4].notes[0].pitch) == (12, 50)
+    assert "it cannot be kept" in page.ask("regenerate", keep=[[0, 24, 5, 62]], bars=bars)["error"]["message"]
+    link.show(plan=a_plan(a_suggestion(60, 72), number=1, in_place=True), changed=2)
+    page.next("view", lambda told: told["view"]["changed"] == 2)
+    assert page.ask("regenerate")["ok"] and link.last("place").at == 1 and link.last("fill").first == 1
+
+
 def test_bars_that_were_heard_are_filled_anew(page_server: Any, link: Any) -> None:
     link.replies["fill"] = lambda _: a_suggestion()
     page = page_server.open()
@@ -311,6 +378,7 @@ def test_bars_that_were_heard_are_filled_anew(page_server: Any, link: Any) -> No
     assert page.ask("fill_between", first=11, last=11)["ok"]
     asked = link.last("fill")
     assert (asked.first, asked.last) == (1, 1) and [len(bar.notes) for bar in asked.bars] == [4, 0, 4]
+    assert link.last("place").at == 11
     for first, last in ((9, 11), (12, 11), (11, 13)):
         assert "cannot be filled" in page.ask("fill_between", first=first, last=last)["error"]["message"]
 

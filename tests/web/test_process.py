@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from daw_assist.web.process import DEFAULT_PORT, WebBeside
+from daw_assist.web.process import DEFAULT_PORT, WebBeside, open_in_browser
 from tests.server.conftest import fake, running
 from tests.web.conftest import Page, a_plan, a_suggestion, a_view
 
@@ -75,7 +77,8 @@ def test_it_is_started_again_at_the_same_address(place: Path) -> None:
         url = web.url
         web._child.process.kill()
         web._child.process.wait()
-        assert "started again" in str(web.keep())
+        told = str(web.keep())
+        assert "started again" in told and (sys.platform == "win32" or "ended by SIGKILL" in told)
         assert web.wait() is None and web.url == url and web.restarts == 1
         with a_page(web) as wire:
             assert json.loads(wire.recv())["type"] == "hello"
@@ -91,7 +94,7 @@ def test_a_port_that_is_taken_is_gone_around_unless_it_was_asked_for(place: Path
         web = WebBeside(str(place / "run"), port)
         try:
             told = web.wait()
-            assert told is not None and f"port {port} cannot be had" in told
+            assert told is not None and f"port {port} cannot be had" in told and web.news() == []
         finally:
             web.stop()
     with socket.socket() as taken:
@@ -167,9 +170,61 @@ def test_a_data_folder_that_is_open_to_others_is_not_used(place: Path) -> None:
         assert web.wait() is None
         with a_page(web) as wire:
             assert Page(wire).ask("save_preset", name="a", steer={})["ok"]
-        assert "history and presets are not kept" in web._child.last_words() and not list((place / "data").iterdir())
+        (told,) = web.news()
+        assert "history and presets are not kept" in told and web.news() == [] and not list((place / "data").iterdir())
     finally:
         web.stop()
+
+
+def test_of_those_who_were_refused_nothing_is_said(place: Path) -> None:
+    web = WebBeside(str(place / "run"))
+    try:
+        assert web.wait() is None
+        with pytest.raises(InvalidStatus):
+            connect(f"ws://127.0.0.1:{web.port}/ws?token=wrong", origin=f"http://127.0.0.1:{web.port}", proxy=None)
+        with socket.create_connection(("127.0.0.1", web.port), timeout=5) as wire:
+            wire.sendall(b"nonsense\r\n\r\n")
+            assert wire.recv(100).startswith(b"HTTP/1.1 400")
+        time.sleep(0.2)
+        assert [line for line in web.news() if "server" not in line] == []
+    finally:
+        web.stop()
+
+
+def test_a_browser_is_given_a_file_that_nobody_else_may_read(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)
+    url = "http://127.0.0.1:1/#token=" + "k" * 30
+    it = open_in_browser(url, place)
+    file = Path(urlsplit(opened[0]).path)
+    assert it.fault is None and "k" * 30 not in opened[0] and opened[0].startswith("file://")
+    assert url in file.read_text() and file.is_relative_to(place)
+    if sys.platform != "win32":
+        assert file.stat().st_mode & 0o777 == 0o600 and file.parent.stat().st_mode & 0o777 == 0o700
+    it.remove()
+    assert not file.parent.exists()
+    monkeypatch.setattr("daw_assist.web.process.REDIRECT_S", 0.1)
+    open_in_browser(url, place)
+    end = time.monotonic() + 5
+    while Path(urlsplit(opened[-1]).path).parent.exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    monkeypatch.setattr("webbrowser.open", lambda url: False)
+    assert "by hand" in str(open_in_browser(url, place).fault)
+    assert "by hand" in str(open_in_browser(url, place / "none").fault)
+
+
+def test_the_page_that_leads_a_browser_on_goes_with_the_process(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    web = WebBeside(str(place / "run"))
+    try:
+        assert web.wait() is None and web.browse() is None
+        assert web.url in Path(urlsplit(opened[0]).path).read_text()
+    finally:
+        web.stop()
+    assert not Path(urlsplit(opened[0]).path).exists()
 
 
 def test_with_a_real_server_views_come_and_the_engine_answers(place: Path) -> None:

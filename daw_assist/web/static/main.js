@@ -41,7 +41,12 @@ hear("hello", (message) => { set("hello", message); if (state.gone?.what === "pa
 hear("view", (message) => { set("view", message.view); if (state.gone?.what === "live") set("gone", null); });
 hear("status", (message) => { set("status", message.status); if (state.gone?.what === "server") set("gone", null); });
 hear("figures", (message) => set("figures", message));
-hear("history", (message) => set("history", message.items));
+let fault = null;
+hear("history", (message) => {
+  set("history", message.items);
+  if (message.fault && message.fault !== fault) set("toast", message.fault);
+  fault = message.fault ?? null;
+});
 hear("presets", (message) => set("presets", message.items));
 hear("gone", (message) => set("gone", message));
 
