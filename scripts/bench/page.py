@@ -2,10 +2,14 @@
 
     python scripts/bench/page.py --out benchmarks/results/page.jsonl --minutes 30
 
-`usable`: from opening to the first view. `key to pixel`: from a key's press (its event in the page) to the frame after it was
-drawn. `frames`: time from one frame to the next while the song runs, 2,000 notes shown. `event to pixel`: from a note that comes in
-at the live process (over the server, as a MIDI port's would) to the frame in which it is drawn. With `--minutes` it stays open
-so long, the clock running, and is looked at once a minute: heap of the page, memory of its server, and frames.
+usable              from opening to the first view
+key to pixel        from a key's press (its event in the page) to the frame after it was drawn
+frames              from one frame to the next while the song runs, 2,000 notes shown
+event to pixel      from a note that comes in at the live process (over the server) to the frame in which it is drawn
+steer to candidates from a moved setting to the candidates made with it
+
+With `--minutes` the page stays open so long, the clock running, and is looked at once a minute: heap of the page, memory of its
+server, and frames.
 """
 
 from __future__ import annotations
@@ -155,6 +159,7 @@ def measured(playwright: Any, url: str, endpoint: str, live_pid: int, minutes: f
         told: dict[str, Any] = {
             "usable_ms": quantiles(opened), "key_to_pixel_ms": quantiles(page.evaluate(KEYS, 60)),
             "frame_ms_2000_notes": quantiles(page.evaluate(FRAMES, 600)), "event_to_pixel_ms": events(page, client),
+            "steer_to_candidates_ms": steered(page, client),
         }  # fmt: skip
         (web,) = (
             int(pid) for pid in children(live_pid) if "daw_assist.web" in Path(f"/proc/{pid}/cmdline").read_text()
@@ -189,6 +194,36 @@ def events(page: Any, client: Client) -> dict[str, float]:
             sent.append(seen - at)
         time.sleep(0.05)
     return quantiles(sent) | {"of": len(sent)}
+
+
+STEER = f"""async (density) => {{ {STATE}
+  const {{ask}} = await import('/static/link.js');
+  const {{on}} = await import('/static/state.js');
+  const from = performance.now();
+  return await new Promise((done) => {{
+    let open = true;
+    const settle = (value) => {{ if (open) {{ open = false; done(value); }} }};
+    on("view", (view) => {{
+      if (view?.plan?.suggestion.provenance.settings.density === density) settle(performance.now() - from);
+    }});
+    setTimeout(() => settle(null), 5000);
+    ask("steer", {{settings: {{density}}}});
+  }});
+}}"""
+
+
+def steered(page: Any, client: Client) -> dict[str, float]:
+    """A setting is moved in the first half of a bar; when are the new candidates there."""
+    found = []
+    for i in range(24):
+        client.request("play", messages=(bytes((0x90, 60 + i % 12, 90)),))
+        page.wait_for_function(f"async () => {{ {STATE} return state.view.now < 40; }}", polling=20)
+        took = page.evaluate(STEER, 2 + i % 5)
+        client.request("play", messages=(bytes((0x80, 60 + i % 12, 0)),))
+        page.wait_for_timeout(700)
+        if took is not None:
+            found.append(took)
+    return quantiles(found) | {"of": len(found)}
 
 
 def looked_at(page: Any, client: Client, web: int, live: int) -> dict[str, float]:

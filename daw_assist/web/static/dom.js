@@ -1,4 +1,4 @@
-// Small helpers for the document. Text is always set as text, never as markup: names come from files.
+// The document, in few words. Text is always set as text, never as markup: names come from files.
 
 export const $ = (id) => document.getElementById(id);
 
