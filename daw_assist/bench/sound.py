@@ -27,6 +27,7 @@ TIMES_REAL, LUFS, NEAR_LU, DBTP, AUDIBLE_DBFS = 20.0, -14.0, 0.3, -1.0, -60.0
 _PROGRAMS = (0, 25, 33, 48, 56, 65, 73, 81, None)
 """Piano, guitar, bass, strings, trumpet, saxophone, flute, lead; drums."""
 _PPQ = 480
+_FINE = 16
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -79,11 +80,12 @@ def _other_measures(path: Path) -> tuple[float, float]:
     with AudioFile(str(path)) as stream:
         rate, sound = stream.samplerate, stream.read(stream.frames)
     loudness = pyloudnorm.Meter(rate).integrated_loudness(sound.T.astype(np.float64))
-    step, peak = 10 * int(rate), 0.0
+    step, near, peak = 10 * int(rate), 100, 0.0
+    padded = np.pad(sound, ((0, 0), (near, near)))
     for at in range(0, sound.shape[1], step):
-        peak = max(
-            peak, float(np.abs(resample_poly(sound[:, max(0, at - 100) : at + step + 100], 16, 1, axis=1)).max())
-        )
+        # A cut sounds over where it was cut: what lies within `near` of it is not looked at.
+        fine = resample_poly(padded[:, at : at + step + 2 * near], _FINE, 1, axis=1)[:, near * _FINE : -near * _FINE]
+        peak = max(peak, float(np.abs(fine).max()))
     return float(loudness), float(20 * np.log10(peak))
 
 
