@@ -18,6 +18,7 @@ from pedalboard import BrickwallLimiter
 from plugin_host.effects import Chain
 from plugin_host.events import Floats
 from plugin_host.loudness import Meter
+from plugin_host.raw import RawSound
 
 _NEAR_LU: Final = 0.1
 _PASSES: Final = 10
@@ -48,9 +49,16 @@ Pieces = Callable[[], Iterator[Floats]]
 
 
 def find_mastering(
-    mix: Pieces, rate: int, measured: tuple[float, float], target: float | None, ceiling: float
+    mix: Pieces,
+    rate: int,
+    measured: tuple[float, float],
+    target: float | None,
+    ceiling: float,
+    kept: RawSound | None = None,
 ) -> Mastering:
     """The gain and the limiter that bring a mix to `target` LUFS under `ceiling` dBTP.
+
+    `kept` holds the mastered sound afterwards, if there is a limiter: it was made to be measured.
 
     `measured` is the mix as it is, LUFS and dBTP. Where even that does not bring it there (clicks over near silence), the
     nearest that was found.
@@ -62,7 +70,7 @@ def find_mastering(
     aim, limit, rounded = gain, ceiling - _MARGIN_DB, False
     tries: list[Mastering] = []
     for _ in range(_PASSES):
-        tried = _measure(mix, rate, Mastering(aim, limit, rounded, 0.0, 0.0))
+        tried = _measure(mix, rate, Mastering(aim, limit, rounded, 0.0, 0.0), kept)
         if tried.peak_dbtp > ceiling:
             limit -= tried.peak_dbtp - ceiling + 0.05
             continue
@@ -73,7 +81,8 @@ def find_mastering(
         if not rounded and aim > gain + _MOST_LIMITING_DB:
             aim, rounded, tries = gain + _MOST_LIMITING_DB / 2, True, []
         aim = min(aim, gain + _MOST_ROUNDING_DB)
-    return min(tries or [tried], key=lambda one: abs(one.lufs - (target or 0.0)))
+    best = min(tries or [tried], key=lambda one: abs(one.lufs - (target or 0.0)))
+    return best if best is tried else _measure(mix, rate, best, kept)
 
 
 def _slope(tries: list[Mastering]) -> float:
@@ -84,10 +93,14 @@ def _slope(tries: list[Mastering]) -> float:
     return min(1.0, max(0.1, slope))
 
 
-def _measure(mix: Pieces, rate: int, tried: Mastering) -> Mastering:
+def _measure(mix: Pieces, rate: int, tried: Mastering, kept: RawSound | None) -> Mastering:
+    if kept is not None:
+        kept.restart()
     with Meter(rate) as meter:
         for piece in mastered(mix(), rate, tried):
             meter.feed(piece)
+            if kept is not None:
+                kept.write(piece)
         lufs, peak = meter.measured()
     return replace(tried, lufs=lufs, peak_dbtp=peak)
 

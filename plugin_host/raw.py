@@ -21,6 +21,12 @@ class RawSound:
         self._out: BinaryIO | None = path.open("xb")
         self.frames = 0
 
+    def restart(self) -> None:
+        """Forget what was written."""
+        self.close()
+        self._out = self._path.open("wb")
+        self.frames = 0
+
     def write(self, piece: Floats) -> None:
         assert self._out is not None
         self._out.write(np.ascontiguousarray(piece.T, np.float32).data)

@@ -6,8 +6,9 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -42,13 +43,15 @@ def render(job: Job, tell: Tell) -> Report:
     played = _played(job, tell)
     played_at = time.perf_counter()
     frames, master = played.frames, job.rack.master
+    folder, suffix = Path(job.folder), job.encoding.suffix
+    kept = RawSound(folder / "mastered.raw")
     found = find_mastering(
         lambda: _telling(_faded(played.mix, frames), frames, "mastering", tell),
-        RATE, played.measured, master.loudness_lufs, master.ceiling_dbtp,
+        RATE, played.measured, master.loudness_lufs, master.ceiling_dbtp, kept,
     )  # fmt: skip
     found_at = time.perf_counter()
-    folder, suffix = Path(job.folder), job.encoding.suffix
-    written = mastered(_telling(_faded(played.mix, frames), frames, "writing", tell), RATE, found)
+    done = mastered(_faded(played.mix, frames), RATE, found) if found.ceiling_db is None else kept.pieces(CHUNK)
+    written = _telling(done, frames, "writing", tell)
     _write(folder / f"mix{suffix}", written, job)
     # Stems get the gain, so that they add up to the mix but for its effects and limiter.
     gain = Mastering(found.gain_db, None, False, 0.0, 0.0)
@@ -92,7 +95,7 @@ def _played(job: Job, tell: Tell) -> _Played:
     frames = math.ceil((last + (MOST_TAIL_S if job.tail_s is None else job.tail_s)) * RATE)
     mix = RawSound(folder / "mix.raw")
     stems = [RawSound(folder / f"stem-{i}.raw") for i in range(len(job.tracks) if job.stems else 0)]
-    with ThreadPoolExecutor(job.threads) as pool, Meter(RATE) as meter:
+    with _pool(job) as pool, Meter(RATE) as meter:
         instruments = Instruments(pool, RATE, lambda doing: tell(Progress(doing, 0.0)))
         parts = strips(job.tracks, job.rack, instruments, frames, RATE, job.stems)
         whole = mixed(parts, frames, (lambda i, piece: stems[i].write(piece)) if job.stems else lambda i, piece: None)
@@ -107,13 +110,18 @@ def _played(job: Job, tell: Tell) -> _Played:
     return _Played(mix, stems, frames, measured, parts, sorted(instruments.used))
 
 
+def _pool(job: Job) -> ProcessPoolExecutor:
+    """Where fonts are played; its processes are started with the first stretch."""
+    return ProcessPoolExecutor(job.threads, get_context("spawn"))
+
+
 def listen(job: Job, tell: Tell) -> Report:
     """Play one job on the sound output while it is made, as loud as `LISTEN_GAIN_DB` makes it, under the ceiling."""
     output = open_output(RATE, job.device)
     last = max((event.seconds for track in job.tracks for event in track.events), default=0.0)
     frames = math.ceil((last + (_LISTEN_TAIL_S if job.tail_s is None else job.tail_s)) * RATE)
     how = Mastering(LISTEN_GAIN_DB, job.rack.master.ceiling_dbtp, False, 0.0, 0.0)
-    with ThreadPoolExecutor(job.threads) as pool:
+    with _pool(job) as pool:
         instruments = Instruments(pool, RATE, lambda doing: tell(Progress(doing, 0.0)))
         parts = strips(job.tracks, job.rack, instruments, frames, RATE, False)
         whole = with_effects(mixed(parts, frames, lambda i, piece: None), job.rack.master.effects, RATE)

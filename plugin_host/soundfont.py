@@ -39,12 +39,15 @@ _TOO_FINE: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class SoundFontInstrument:
-    """One font. Threads: `stream` from one; `pool` renders a stretch ahead of it, for the synthesizer lets go of the lock."""
+    """One font. Threads: `stream` from one; `pool` renders a stretch ahead of it.
+
+    A pool of processes: in threads of one process the synthesizer's runs wait for each other (measured).
+    """
 
     font: bytes
     pool: Executor
     name: str = "SoundFont"
-    stretch_s: float = 25.0
+    stretch_s: float = 30.0
     """A multiple of 2.5 s, the period of the synthesizer's chorus: a stretch begins where the chorus does."""
 
     def stream(self, events: Sequence[Event], frames: int, chunk: int) -> Iterator[Floats]:
@@ -65,25 +68,27 @@ class SoundFontInstrument:
     def _begun(self, coming: Iterator[Stretch]) -> tuple[Stretch, Future[Floats]] | None:
         """The next stretch, handed to the pool."""
         stretch = next(coming, None)
-        return None if stretch is None else (stretch, self.pool.submit(self._render, stretch))
+        return None if stretch is None else (stretch, self.pool.submit(rendered, self.font, self.name, stretch))
 
-    def _render(self, stretch: Stretch) -> Floats:
-        """The sound of one stretch from its start on, shape (2, frames)."""
-        import midirenderer  # optional weight: the renderer alone needs it
 
-        midi = _file(stretch)
-        try:
-            wave: bytes = midirenderer.render_wave_from(self.font, midi)
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
-                raise
-            raise SoundError(f"{self.name}: the SoundFont cannot be played ({in_a_line(error)}): try another") from None
-        whole = _samples(wave)
-        notes = stretch.struck()
-        if np.abs(whole).max(initial=0) >= _CLIPPED and len(notes) > _TOO_FINE:
-            halves = [self._render(stretch.only(notes[part::2])) for part in (0, 1)]
-            return _laid_over(halves[0], 0, halves[1])
-        return (whole.T / np.float32(32_768)).astype(np.float32)
+def rendered(font: bytes, name: str, stretch: Stretch) -> Floats:
+    """The sound of one stretch from its start on, shape (2, frames). Threads: any, any process."""
+    import midirenderer  # optional weight: the renderer alone needs it
+
+    midi = _file(stretch)
+    try:
+        wave: bytes = midirenderer.render_wave_from(font, midi)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+            raise
+        # A panic of the Rust library is no Exception.
+        raise SoundError(f"{name}: the SoundFont cannot be played ({in_a_line(error)}): try another") from None
+    whole = _samples(wave)
+    notes = stretch.struck()
+    if np.abs(whole).max(initial=0) >= _CLIPPED and len(notes) > _TOO_FINE:
+        halves = [rendered(font, name, stretch.only(notes[part::2])) for part in (0, 1)]
+        return _laid_over(halves[0], 0, halves[1])
+    return (whole.T / np.float32(32_768)).astype(np.float32)
 
 
 def _laid_over(under: Floats, offset: int, over: Floats) -> Floats:
