@@ -262,21 +262,22 @@ def _chord_options(parser: argparse.ArgumentParser, usual: HarmonySettings) -> N
 
 
 def _sound(commands: argparse._SubParsersAction[_Parser]) -> None:
-    render = commands.add_parser("render", help="a .mid in, sound out: .wav, .flac, .mp3 or .ogg")
-    render_command.add_options(render)
-    render.set_defaults(run=render_command.run)
-    play = commands.add_parser("play", help="a .mid on the sound output, as `render` would write it")
-    render_command.add_play_options(play)
-    play.set_defaults(run=render_command.run_play)
-    picture = commands.add_parser("picture", help="a .mid in, its piano roll as .png or .svg out")
-    picture_command.add_options(picture)
-    picture.set_defaults(run=picture_command.run)
-    score = commands.add_parser("score", help="a .mid in, its notation as .musicxml, .svg or .pdf out")
-    score_command.add_options(score)
-    score.set_defaults(run=score_command.run)
-    plugins = commands.add_parser("plugins", help="the VST3/AU plug-ins of this machine, and which of them work")
-    plugins_command.add_options(plugins)
-    plugins.set_defaults(run=plugins_command.run)
+    for name, told, add_options, run in (
+        ("render", "a .mid in, sound out: .wav, .flac, .mp3 or .ogg", render_command.add_options, render_command.run),
+        (
+            "play", "a .mid on the sound output, as `render` would write it",
+            render_command.add_play_options, render_command.run_play,
+        ),
+        ("picture", "a .mid in, its piano roll as .png or .svg out", picture_command.add_options, picture_command.run),
+        ("score", "a .mid in, its notation as .musicxml, .svg or .pdf out", score_command.add_options, score_command.run),
+        (
+            "plugins", "the VST3/AU plug-ins of this machine, and which of them work",
+            plugins_command.add_options, plugins_command.run,
+        ),
+    ):  # fmt: skip
+        parser = commands.add_parser(name, help=told)
+        add_options(parser)
+        parser.set_defaults(run=run)
 
 
 _FOR_CHORDS = ("chords", "rhythm", "complexity", "style", "pattern", "register", "density")

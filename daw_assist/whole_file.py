@@ -1,4 +1,4 @@
-"""Pictures and pages onto the disk, whole or not at all: a new file beside the old one, then the name in one step."""
+"""Files onto the disk, whole or not at all: a new file beside the old one, then the name in one step."""
 
 from __future__ import annotations
 

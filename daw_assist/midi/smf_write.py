@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 import struct
 from pathlib import Path
 
+from daw_assist.errors import MidiFileError, UsageError
 from daw_assist.midi.smf import END_OF_TRACK, MAX_DELTA, MAX_TRACKS, META, FileEvent, MidiFile, refusal
 from daw_assist.midi.smf_read import read_midi
+from daw_assist.whole_file import save_whole
 
 
 def write_midi(file: MidiFile, name: str = "file") -> bytes:
@@ -39,32 +38,9 @@ def save_midi(file: MidiFile, path: Path) -> None:
     """
     data = write_midi(file, str(path))
     try:
-        scratch = path.with_name(f".daw-assist-{secrets.token_hex(8)}.tmp")
-        _write_new(scratch, data)
-        try:
-            scratch.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                scratch.unlink()
-            raise
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name, or no name
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        advice = "choose another name, or free the folder or the disk"
-        raise refusal(str(path), f"cannot be written ({reason})", advice) from error
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    """Write a file that is not there yet, with the user's usual permissions, and wait until it is on the disk."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except BaseException:
-        with contextlib.suppress(OSError):
-            path.unlink()
-        raise
+        save_whole(path, data)
+    except UsageError as error:
+        raise MidiFileError(str(error)) from error
 
 
 def _closed(track: tuple[FileEvent, ...]) -> tuple[FileEvent, ...]:
