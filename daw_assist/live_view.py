@@ -49,7 +49,8 @@ class ViewMaker:
         return (
             one.listener.counters()["notes"], len(one.listener.sounding()), one.listener.next_bar, one.position_bar,
             policy.suggestion, policy.index, policy.armed, policy.held, plans.playing, plans.is_playing,
-            plans.settings, plans.seed_locked, plans.paused, one.mode, one.muted, one.audition.is_playing, one.complaint,
+            plans.settings, plans.seed_locked, plans.paused, one.mode, one.muted,
+            one.sync, one.thru, one.audition.is_playing, one.complaint,
             one.controls.learning, one.controls.bindings, transport.running, transport.epoch, transport.name,
             round(transport.bpm, 1), one.heard_version, one.harmony.heard.count if one.harmony is not None else 0,
             one.harmony.policy.on if one.harmony is not None else None,
@@ -90,7 +91,8 @@ class ViewMaker:
         told = one.harmony.status() if one.harmony is not None and one.mode.has_chords else {}
         return LiveView(
             at=self._wall(), running=transport.running, now=round(tick - line.start, 3), bar=line.index, number=number,
-            bpm=round(transport.bpm, 3), source=transport.name, quality=transport.quality(), reason=transport.reason,
+            bpm=round(transport.bpm, 3), sync=one.sync, syncs=one.syncs, thru=one.thru,
+            source=transport.name, quality=transport.quality(), reason=transport.reason,
             open=running, heard=heard, ours=(*own, ours), plan=plan, playing=playing,
             settings=plans.settings, mode=str(one.mode), chords_on=told.get("chords_on"),
             chord=told.get("chord"), muted=one.muted, paused=plans.paused,

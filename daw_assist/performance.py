@@ -92,6 +92,7 @@ class Performance:
         self.fill = LiveFill(self.plans, asks, self.counters)
         self.audition = Audition(transport, sender, hands.audition_channel)
         self.mode, self.muted = mode, False
+        self.sync, self.syncs, self.thru = transport.name, (transport.name,), hands.thru
         self.complaint: str | None = None
         """What was asked of it last that it cannot do."""
         self._in_place: tuple[Suggestion, int] | None = None

@@ -50,6 +50,10 @@ class LiveView(msgspec.Struct, frozen=True):
     bar: int
     number: int
     bpm: float
+    sync: str
+    """What was chosen to lead (`syncs` are what may be), while `source` is who does."""
+    syncs: tuple[str, ...]
+    thru: bool
     source: str
     quality: dict[str, bool | int | float | str]
     reason: str

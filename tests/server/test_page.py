@@ -32,7 +32,8 @@ BAR = Bar(Metre(), (Note(Ticks(0), Part.KEYS, 60, Ticks(24), 80),))
 
 def a_view(number: int = 3) -> LiveView:
     return LiveView(
-        at=1.5, running=True, now=12.0, bar=2, number=number, bpm=120.0, source="internal", quality={"locked": True},
+        at=1.5, running=True, now=12.0, bar=2, number=number, bpm=120.0, sync="auto", syncs=("auto", "internal"), thru=False,
+        source="internal", quality={"locked": True},
         reason="", open=BAR, heard=(BAR, BAR), ours=(BAR, BAR, BAR), plan=None, playing=None, settings=Settings(),
         mode="continue", chords_on=None, chord=None, muted=False, paused=False, auditioning=False, learning=None,
         seed_locked=False, hands={"cc:66": "accept"}, told=None, changed=1,
