@@ -20,10 +20,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 from daw_assist.clock import NS_PER_MS, Clock, HostNs
-from daw_assist.errors import UsageError
 from daw_assist.incoming import Incoming
 from daw_assist.live_plans import Ask, FillAsk, WarmAsk
-from daw_assist.live_view import ViewMaker
+from daw_assist.live_view import ViewMaker, ViewTeller
 from daw_assist.mailbox import Bounded, Latest
 from daw_assist.midi.ports import MidiInput
 from daw_assist.performance import Performance, Refusal
@@ -58,6 +57,7 @@ class Page:
     viewer: ViewMaker
     sent: Bounded[bytes]
     views: Latest[LiveView] = field(default_factory=Latest)
+    teller: ViewTeller = field(default_factory=ViewTeller)
 
 
 class Asks:
@@ -260,6 +260,9 @@ class LiveLoops:
                 self._controls.put(given)
             elif not told.messages:
                 self._controls.put(Control(told.name, told.bars, told.part, told.action))
+        elif getattr(news, "name", None) == "live_moment":
+            if news.error is not None and self._page is not None:
+                self._page.teller.forget()
         elif getattr(news, "name", None) not in ("continue", "fill", "harmonize"):
             return
         elif isinstance(news.value, Suggestion):
@@ -286,11 +289,7 @@ def _fields(ask: AnyAsk) -> dict[str, Any]:
 def tell_page(link: Link, page: Page) -> None:
     """To the page: the newest view, and all that was sent."""
     if (view := page.views.take()) is not None:
-        told = {name: getattr(view, name) for name in view.__struct_fields__}
-        try:
-            link.ask("live_view", **told)
-        except UsageError:  # more notes than one message holds: what is to be seen must not break the line
-            link.ask("live_view", **told | {"heard": (), "ours": view.ours[-1:]})
+        page.teller.tell(link.ask, view)
     sent: list[bytes] = []
     while len(sent) < MOST_TOLD and (message := page.sent.take()) is not None:
         sent.append(message)

@@ -1,4 +1,4 @@
-"""The live process as a page shows it, made when something has changed. Threads: one (T2)."""
+"""The live process as a page shows it: made when something has changed (T2), and told (T4)."""
 
 from __future__ import annotations
 
@@ -7,20 +7,27 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from daw_assist.clock import NS_PER_MS, NS_PER_SECOND, HostNs
+from daw_assist.errors import UsageError
 from daw_assist.music.bars import Bar
 from daw_assist.music.notes import Note
 from daw_assist.performance import Performance
-from daw_assist.suggest.view import BY_HAND, MOST_HEARD, LiveView, PlanView, PlayingView
+from daw_assist.suggest.view import BY_HAND, MOST_HEARD, LiveView, PlanView, PlayingView, moment_of
 
-NOT_BEFORE_NS = 25 * NS_PER_MS
+NOT_BEFORE_NS = 10 * NS_PER_MS
 """Views are at least so far apart: a chord is one change."""
 AGAIN_NS = NS_PER_SECOND
 """So often though nothing but time has changed: a server that came later knows it then."""
 
 
+WHOLE_S = 5.0
+"""So often all is told, though a moment would do."""
+
+
 class ViewMaker:
-    """Looks at a performance and says what is new."""
+    """Looks at a performance and says what is new. Threads: one (T2)."""
 
     def __init__(self, performance: Performance, wall: Callable[[], float] = time.time) -> None:
         self._performance, self._wall = performance, wall
@@ -100,6 +107,38 @@ class ViewMaker:
             hands={str(trigger): action for trigger, action in one.controls.bindings.items()}, told=one.complaint,
             changed=self._changed,
         )  # fmt: skip
+
+
+class ViewTeller:
+    """Tells the server what is new of a view: within a bar that is little. Threads: one (T4).
+
+    Now and then it tells all, so that whoever missed something knows it again.
+    """
+
+    def __init__(self) -> None:
+        self._whole: LiveView | None = None
+        self._count = 0
+
+    def tell(self, ask: Callable[..., int | None], view: LiveView) -> None:
+        """`ask` is that of a link."""
+        whole = self._whole
+        if whole is not None and view.at - whole.at < WHOLE_S and (moment := moment_of(whole, view)) is not None:
+            ask("live_moment", **_told(moment))
+            return
+        self._count += 1
+        self._whole = view = msgspec.structs.replace(view, whole=self._count)
+        try:
+            ask("live_view", **_told(view))
+        except UsageError:  # more notes than one message holds: what is to be seen must not break the line
+            ask("live_view", **_told(view) | {"heard": (), "ours": view.ours[-1:]})
+
+    def forget(self) -> None:
+        """Whoever is told knows nothing of what was told before."""
+        self._whole = None
+
+
+def _told(struct: msgspec.Struct) -> dict[str, Any]:
+    return {name: getattr(struct, name) for name in struct.__struct_fields__}
 
 
 def _with(bar: Bar, notes: tuple[Note, ...]) -> Bar:

@@ -29,7 +29,7 @@ from daw_assist.suggest.harmony import HarmonySettings
 from daw_assist.suggest.harmony_plan import Harmonization
 from daw_assist.suggest.steer import Steer
 from daw_assist.suggest.suggestion import Settings, Suggestion
-from daw_assist.suggest.view import Choose, Hear, LiveView, Place
+from daw_assist.suggest.view import Choose, Hear, LiveMoment, LiveView, Place
 from daw_assist.tokens.asked import part_words
 
 VERSION = 1
@@ -321,6 +321,13 @@ REQUESTS: Mapping[str, Spec] = {
         Spec("choose", ChooseRequest, Done, "Show the candidate of this place."),
         Spec("hear", HearRequest, Done, "Take bars into what was heard, as a file that is worked on.", MUSIC_BYTES),
         Spec("live_view", LiveView, Done, "The live process shows itself.", MUSIC_BYTES),
+        Spec(
+            "live_moment",
+            LiveMoment,
+            Done,
+            "The live process shows what has changed of itself within a bar.",
+            MUSIC_BYTES,
+        ),
         Spec("live_sent", SentRequest, Done, "What the live process has just sent.", 65_536),
         Spec("shutdown", Nothing, Done, "End the server and its engine."),
     )
@@ -341,6 +348,7 @@ EVENTS: Mapping[str, EventSpec] = {
         EventSpec(
             "view", LiveView, "What the live process shows, when it changes, and at once to each new subscriber."
         ),
+        EventSpec("moment", LiveMoment, "What has changed of the view within a bar."),
         EventSpec("sent", SentRequest, "MIDI messages that the live process has just sent."),
         EventSpec("control", ControlEvent, "What the live process is asked to do."),
     )

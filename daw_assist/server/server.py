@@ -81,7 +81,7 @@ from daw_assist.server.protocol import (
 from daw_assist.server.sockets import MAX_REQUEST_BYTES, Context, Gate, Socket, guard, harden
 from daw_assist.server.waiting import Waiting, WaitingRoom
 from daw_assist.suggest.steer import Steer
-from daw_assist.suggest.view import Choose, Hear, LiveView, Place
+from daw_assist.suggest.view import Choose, Hear, LiveMoment, LiveView, Place, at_moment
 
 LIVE_TIMEOUT_S = 3.0
 STATUS_EVERY_S = 1.0
@@ -149,6 +149,7 @@ class Server:
             "cancel": self._on_cancel,
             "live_status": self._on_live_status,
             "live_view": self._on_live_view,
+            "live_moment": self._on_live_moment,
             "live_sent": self._on_live_sent,
             "shutdown": self._on_shutdown,
             **dict.fromkeys(CONTROLS, self._on_control),
@@ -356,6 +357,14 @@ class Server:
     def _on_live_view(self, _: Waiting, view: LiveView) -> Done:
         self._view = view
         self._publish("view", view)
+        return Done()
+
+    def _on_live_moment(self, _: Waiting, moment: LiveMoment) -> Done:
+        view = at_moment(self._view, moment) if self._view is not None else None
+        if view is None:
+            raise RequestError("stale", "this moment is of a view that was not shown here")
+        self._view = view
+        self._publish("moment", moment)
         return Done()
 
     def _on_live_sent(self, _: Waiting, request: SentRequest) -> Done:

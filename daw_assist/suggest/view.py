@@ -76,6 +76,47 @@ class LiveView(msgspec.Struct, frozen=True):
     told: str | None
     changed: int
     """Rises with every change but that of time."""
+    whole: int = 0
+    """Which view, of those that were told whole, this is or has come from by moments."""
+
+
+class LiveMoment(msgspec.Struct, frozen=True):
+    """What changes within a bar, of the whole view `of`; `ours` is what the assistant plays of the running bar."""
+
+    of: int
+    at: float
+    now: float
+    bpm: float
+    quality: dict[str, bool | int | float | str]
+    open: Bar
+    ours: Bar
+    chord: str | None
+    changed: int
+
+
+_OF_MOMENTS = frozenset(LiveMoment.__struct_fields__) | {"whole"}
+_OF_WHOLES = tuple(name for name in LiveView.__struct_fields__ if name not in _OF_MOMENTS)
+
+
+def moment_of(whole: LiveView, view: LiveView) -> LiveMoment | None:
+    """The moment that makes `view` of `whole`; None if more than a moment can tell has changed."""
+    if view.ours[:-1] != whole.ours[:-1] or not view.ours or not whole.ours:
+        return None
+    if any(getattr(view, name) != getattr(whole, name) for name in _OF_WHOLES):
+        return None
+    return LiveMoment(
+        whole.whole, view.at, view.now, view.bpm, view.quality, view.open, view.ours[-1], view.chord, view.changed
+    )
+
+
+def at_moment(view: LiveView, moment: LiveMoment) -> LiveView | None:
+    """The view as it is now; None if the moment is of another one."""
+    if moment.of != view.whole or not view.ours:
+        return None
+    return msgspec.structs.replace(
+        view, at=moment.at, now=moment.now, bpm=moment.bpm, quality=moment.quality, open=moment.open,
+        ours=(*view.ours[:-1], moment.ours), chord=moment.chord, changed=moment.changed,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,9 @@ from daw_assist.errors import DawAssistError, EngineError, RequestError
 from daw_assist.mailbox import Bounded
 from daw_assist.server.client import Answer, Event
 from daw_assist.server.protocol import ServerStatus
-from daw_assist.suggest.view import LiveView
+from daw_assist.suggest.view import LiveView, at_moment
 
-TOPICS: Final = ("status", "view", "sent", "control")
+TOPICS: Final = ("status", "view", "moment", "sent", "control")
 GONE_S: Final = 3.0
 """Silence of the server after which it is said to be away; its status comes every second."""
 SETTLING_S: Final = 3.0
@@ -54,9 +54,13 @@ class Link(Protocol):
 
 @dataclass(slots=True)
 class Batch:
-    """News since the last one. `gone`: who is away (server, live) and why, None for who is back."""
+    """News since the last one. `gone`: who is away (server, live) and why, None for who is back.
+
+    `is_moment`: the view is that of the last batch at a later moment.
+    """
 
     view: LiveView | None = None
+    is_moment: bool = False
     status: ServerStatus | None = None
     sent: list[bytes] = field(default_factory=list)
     sent_dropped: int = 0
@@ -90,6 +94,7 @@ class Bridge:
         self._heard_at = 0.0
         self._back_at = -SETTLING_S
         self._pid: int | None = None
+        self._view: LiveView | None = None
         self.eager = False
         """Set while a page is open: asks are passed on sooner."""
 
@@ -187,10 +192,15 @@ class Bridge:
             self._settle(asked, RequestError("no_server", SERVER_GONE))
 
     def _published(self, event: Event) -> None:
+        if event.topic == "view":
+            self._view = event.body
+        elif event.topic == "moment" and self._view is not None:
+            self._view = at_moment(self._view, event.body) or self._view
         with self._lock:
             batch = self._batch
-            if event.topic == "view":
-                batch.view = event.body
+            if event.topic in ("view", "moment"):
+                batch.is_moment = event.topic == "moment" and (batch.view is None or batch.is_moment)
+                batch.view = self._view
             elif event.topic == "status":
                 batch.status = event.body
             elif event.topic == "control":
@@ -202,7 +212,7 @@ class Bridge:
                 del batch.sent[:extra]
         if event.topic == "status":
             self._judge_live(event.body)
-        elif event.topic == "view":
+        elif event.topic in ("view", "moment"):
             self._told_gone("live", None)
 
     def _judge_live(self, status: ServerStatus) -> None:

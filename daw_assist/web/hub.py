@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from daw_assist.errors import DawAssistError, RequestError
 from daw_assist.server.server import installed_version
-from daw_assist.suggest.view import LiveView
+from daw_assist.suggest.view import LiveView, moment_of
 from daw_assist.web.bridge import Batch, Bridge
 from daw_assist.web.figures import figures_of
 from daw_assist.web.history import MOST_ITEMS, Entry, History
@@ -31,7 +31,7 @@ MOST_PAGES: Final = 16
 MOST_WORKING: Final = 64
 """Asks of one page that may be without an answer."""
 NOT_KEPT: Final = "history and presets last only as long as daw-assist runs: their folder cannot be used"
-_KINDS: Final = ("hello", "gone-server", "gone-live", "view", "status", "figures", "history", "presets")
+_KINDS: Final = ("hello", "gone-server", "gone-live", "view", "moment", "status", "figures", "history", "presets")
 """In the order in which a new page is told."""
 
 _log = logging.getLogger(__name__)
@@ -126,15 +126,22 @@ class Hub:
         for name in batch.controls:
             self.history.controlled(name)
         if batch.view is not None:
-            self._show(batch.view)
+            self._show(batch.view, batch.is_moment)
         if batch.sent or batch.sent_dropped:
             for page in self._pages:
                 page.sent(batch.sent, batch.sent_dropped)
         if self.history.version != self._told_history:
             self._tell_history()
 
-    def _show(self, view: LiveView) -> None:
-        self.view = view
+    def _show(self, view: LiveView, is_moment: bool) -> None:
+        before, self.view = self.view, view
+        moment = moment_of(before, view) if is_moment and before is not None else None
+        if moment is not None:
+            self._tell("moment", {"type": "moment", "moment": shaped(moment)})
+            return
+        self._said.pop("moment", None)
+        for page in self._pages:
+            page.drop("moment")
         plan_id = self.history.saw(view)
         told = shaped(view)
         if plan_id is not None:

@@ -65,14 +65,14 @@ KEYS = """async (count) => {
   }
   return times; }"""
 SEEN = f"""async () => {{ {STATE}
-  window.seen = [];
+  window.seen = {{}};
   const {{on}} = await import('/static/state.js');
-  let notes = 0;
   on("view", (view) => {{
-    const now = view?.open?.notes.length ?? 0;
-    if (now === notes) return;
-    notes = now;
-    requestAnimationFrame(() => requestAnimationFrame(() => window.seen.push(Date.now())));
+    for (const [, , pitch] of view?.open?.notes ?? []) {{
+      if (pitch in window.seen) continue;
+      window.seen[pitch] = null;
+      requestAnimationFrame(() => requestAnimationFrame(() => {{ window.seen[pitch] = Date.now(); }}));
+    }}
   }});
 }}"""
 
@@ -180,20 +180,16 @@ def measured(playwright: Any, url: str, endpoint: str, live_pid: int, minutes: f
 def events(page: Any, client: Client) -> dict[str, float]:
     """A note comes in at the live process; when is it in the picture."""
     page.evaluate(SEEN)
-    sent = []
-    for i in range(60):
-        before = page.evaluate("window.seen.length")
-        at = time.time() * 1000
-        client.request("play", messages=(bytes((0x90, 40 + i % 40, 90)),))
-        end = time.monotonic() + 2
-        while page.evaluate("window.seen.length") == before and time.monotonic() < end:
-            time.sleep(0.002)
-        seen = page.evaluate(f"window.seen[{before}] ?? null")
-        client.request("play", messages=(bytes((0x80, 40 + i % 40, 0)),))
-        if seen is not None:
-            sent.append(seen - at)
-        time.sleep(0.05)
-    return quantiles(sent) | {"of": len(sent)}
+    sent = {}
+    for pitch in range(20, 120):
+        sent[pitch] = time.time() * 1000
+        client.request("play", messages=(bytes((0x90, pitch, 90)),))
+        time.sleep(0.18)  # the page is left alone meanwhile: looking at it would hold it up
+        client.request("play", messages=(bytes((0x80, pitch, 0)),))
+        time.sleep(random.uniform(0.02, 0.08))
+    seen = {int(pitch): at for pitch, at in page.evaluate("window.seen").items() if at is not None}
+    took = [at - sent[pitch] for pitch, at in seen.items() if pitch in sent]
+    return quantiles(took) | {"of": len(took)}
 
 
 STEER = f"""async (density) => {{ {STATE}

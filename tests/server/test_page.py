@@ -6,9 +6,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daw_assist.errors import RequestError, UsageError
 from daw_assist.live import Page, tell_page
+from daw_assist.live_view import WHOLE_S, ViewTeller
 from daw_assist.mailbox import Bounded
 from daw_assist.music.bars import Bar
 from daw_assist.music.metre import Metre
@@ -25,7 +28,7 @@ from daw_assist.server.protocol import (
     encode_request,
 )
 from daw_assist.suggest.suggestion import Settings
-from daw_assist.suggest.view import Choose, Place
+from daw_assist.suggest.view import Choose, LiveMoment, Place, at_moment, moment_of
 
 BAR = Bar(Metre(), (Note(Ticks(0), Part.KEYS, 60, Ticks(24), 80),))
 
@@ -93,6 +96,87 @@ def test_a_view_that_is_too_large_for_one_message_is_thinned_and_breaks_no_line(
     tell_page(Line(), page)  # type: ignore[arg-type]
     assert (asked[0]["heard"], asked[0]["ours"], asked[0]["number"]) == ((), (BAR,), 3)
     assert asked[1] == {"messages": (b"\x90\x3c\x40",)}
+
+
+class Told:
+    """What a teller asked of the server, as the server and a page behind it would keep it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.shown: LiveView | None = None
+
+    def ask(self, name: str, **fields: Any) -> int:
+        self.asked.append((name, fields))
+        if name == "live_view":
+            self.shown = LiveView(**fields)
+        else:
+            assert self.shown is not None
+            self.shown = at_moment(self.shown, LiveMoment(**fields))
+        return 1
+
+
+QUICK = st.fixed_dictionaries(
+    {},
+    optional={
+        "at": st.floats(1.5, 4.0), "now": st.floats(0, 96), "bpm": st.floats(40, 200), "chord": st.sampled_from((None, "G7")),
+        "open": st.sampled_from((BAR, Bar(Metre()))), "changed": st.integers(0, 9),
+        "ours": st.sampled_from(((BAR, BAR, BAR), (BAR, BAR, Bar(Metre())))), "quality": st.just({"jitter_ms": 0.5}),
+    },
+)  # fmt: skip
+
+
+@given(changes=st.lists(QUICK, max_size=6))
+def test_moments_show_what_whole_views_would(changes: list[dict[str, Any]]) -> None:
+    teller, told, view = ViewTeller(), Told(), a_view()
+    for change in [{}, *changes]:
+        view = msgspec.structs.replace(view, **change)
+        teller.tell(told.ask, view)
+        assert told.shown == msgspec.structs.replace(view, whole=1)
+    assert [name for name, _ in told.asked] == ["live_view", *["live_moment"] * len(changes)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"heard": (BAR,), "ours": (BAR, BAR)}, {"running": False}, {"mode": "trade"}, {"muted": True}, {"number": 4},
+        {"hands": {}}, {"ours": (BAR, Bar(Metre()), BAR)}, {"settings": Settings(bars=2)}, {"told": "no"}, {"thru": True},
+        {"at": 1.5 + WHOLE_S},
+    ],
+    ids=lambda change: next(iter(change)),
+)  # fmt: skip
+def test_more_than_a_moment_can_say_is_told_whole(change: dict[str, Any]) -> None:
+    teller, told = ViewTeller(), Told()
+    teller.tell(told.ask, a_view())
+    changed = msgspec.structs.replace(a_view(), **change)
+    teller.tell(told.ask, changed)
+    assert [name for name, _ in told.asked] == ["live_view", "live_view"]
+    assert told.shown == msgspec.structs.replace(changed, whole=2)
+
+
+def test_a_server_that_has_forgotten_is_told_all_again() -> None:
+    teller, told = ViewTeller(), Told()
+    teller.tell(told.ask, a_view())
+    teller.forget()
+    teller.tell(told.ask, msgspec.structs.replace(a_view(), now=13.0))
+    assert [name for name, _ in told.asked] == ["live_view", "live_view"]
+
+
+def test_a_moment_of_a_view_that_the_server_does_not_have_is_stale(serving: Any) -> None:
+    of = msgspec.structs.replace(a_view(), whole=3)
+    moment = moment_of(of, msgspec.structs.replace(of, now=50.0))
+    assert moment is not None
+    server = serving("echo")
+    with server.client() as client:
+        with pytest.raises(RequestError, match="not shown here"):
+            client.send("live_moment", moment)
+        client.request("live_status", state={})
+        client.send("live_view", of)
+        client.send("live_moment", moment)
+        with pytest.raises(RequestError, match="not shown here"):
+            client.send("live_moment", msgspec.structs.replace(moment, of=2))
+        with server.client() as later:
+            seen = next(later.events("view", timeout_s=5))
+        assert seen.body == msgspec.structs.replace(of, now=50.0)
 
 
 def test_views_and_controls_survive_the_wire() -> None:

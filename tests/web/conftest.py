@@ -68,7 +68,8 @@ def a_plan(made: Suggestion, **fields: Any) -> PlanView:
 
 def a_view(**fields: Any) -> LiveView:
     usual: dict[str, Any] = {
-        "at": 1.0, "running": True, "now": 12.0, "bar": 3, "number": 3, "bpm": 120.0, "sync": "auto", "syncs": ("auto", "internal"), "thru": False,
+        "at": 1.0, "running": True, "now": 12.0, "bar": 3, "number": 3, "bpm": 120.0,
+        "sync": "auto", "syncs": ("auto", "internal"), "thru": False,
         "source": "internal", "quality": {},
         "reason": "", "open": a_bar(60), "heard": TUNE, "ours": (Bar(Metre()),) * 4, "plan": None, "playing": None,
         "settings": Settings(), "mode": "continue", "chords_on": None, "chord": None, "muted": False, "paused": False,

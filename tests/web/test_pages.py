@@ -7,12 +7,14 @@ import socket as sockets
 import time
 from typing import Any
 
+import msgspec
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from daw_assist.errors import EngineError, RequestError
 from daw_assist.server.protocol import CONTROLS, REQUESTS, PlaceRequest
 from daw_assist.suggest.suggestion import Settings
+from daw_assist.suggest.view import moment_of
 from daw_assist.tokens.asked import fault_of
 from daw_assist.web.page_words import PASSED_ON, RANGES, shaped
 from tests.web.conftest import STATUS, TUNE, FakeLink, a_bar, a_plan, a_suggestion, a_view, edited, serving
@@ -45,6 +47,32 @@ def test_a_new_page_is_told_everything_at_once(page_server: Any, link: Any) -> N
     for kind in ("hello", "view", "status", "figures", "history", "presets"):
         second.next(kind)
     assert second.seen[0]["type"] == "hello"
+
+
+def test_within_a_bar_only_the_moment_is_told_and_a_new_page_gets_it_after_the_whole(
+    page_server: Any, link: Any
+) -> None:
+    first = page_server.open()
+    whole = link.show(plan=a_plan(a_suggestion()), whole=4)
+    first.next("view")
+    for now, bar in ((20.0, a_bar(60, 61)), (30.0, a_bar(60, 61, 62))):
+        moment = moment_of(whole, msgspec.structs.replace(whole, now=now, open=bar, chord="C"))
+        link.publish("moment", moment)
+        told = first.next("moment")["moment"]
+        assert (told["of"], told["now"], told["chord"], len(told["open"]["notes"])) == (4, now, "C", len(bar.notes))
+        assert "heard" not in told and told["ours"]["notes"] == []
+    assert page_server.hub.view.open == a_bar(60, 61, 62) and page_server.hub.view.heard == whole.heard
+    second = page_server.open()
+    assert second.next("view")["view"]["plan"]["id"]
+    assert second.next("moment")["moment"]["now"] == 30.0
+    link.publish("moment", msgspec.structs.replace(moment, of=3, now=99.0))
+    link.show(whole=5, changed=9)
+    assert first.next("view", lambda told: told["view"]["changed"] == 9)
+    assert not any(told["type"] == "moment" and told["moment"]["now"] == 99.0 for told in first.seen)
+    third = page_server.open()
+    assert third.next("view")["view"]["whole"] == 5
+    third.next("presets")
+    assert not any(told["type"] == "moment" for told in third.seen)
 
 
 def test_controls_go_to_the_server_as_they_are(page_server: Any, link: Any) -> None:

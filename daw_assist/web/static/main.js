@@ -39,6 +39,9 @@ startRoll();
 
 hear("hello", (message) => { set("hello", message); if (state.gone?.what === "page") set("gone", null); });
 hear("view", (message) => { set("view", message.view); if (state.gone?.what === "live") set("gone", null); });
+hear("moment", ({ moment: { of, ours, ...now } }) => {
+  if (state.view?.whole === of) set("view", { ...state.view, ...now, ours: [...state.view.ours.slice(0, -1), ours] });
+});
 hear("status", (message) => { set("status", message.status); if (state.gone?.what === "server") set("gone", null); });
 hear("figures", (message) => set("figures", message));
 let fault = null;

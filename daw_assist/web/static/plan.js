@@ -36,12 +36,18 @@ export function intoBars(notes, bars) {
   return made;
 }
 
-/** A number that differs when the notes do. */
+/** A number that differs when the notes do. Bars are never changed once they are there, so each is looked through once. */
 export function digest(bars, sum = 17) {
   for (const bar of bars ?? []) {
-    sum = (Math.imul(sum, 31) + bar.length) | 0;
-    for (const note of bar.notes) for (let i = 0; i < 5; i++) sum = (Math.imul(sum, 31) + note[i]) | 0;
+    if (!digests.has(bar)) digests.set(bar, digestOf(bar));
+    sum = (Math.imul(sum, 31) + digests.get(bar)) | 0;
   }
+  return sum;
+}
+const digests = new WeakMap();
+function digestOf(bar) {
+  let sum = bar.length;
+  for (const note of bar.notes) for (let i = 0; i < 5; i++) sum = (Math.imul(sum, 31) + note[i]) | 0;
   return sum;
 }
 

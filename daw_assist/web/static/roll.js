@@ -28,7 +28,7 @@ function look(view) {
   if (state.bars && (jump < 0 || jump > 1 || state.bars[0] < view.number - view.heard.length)) set("bars", null);
   const plan = view.plan;
   const bars = plan ? plan.suggestion.candidates[plan.index]?.bars : null;
-  const now = [view.number, baseLine(), digest(view.heard), digest(view.ours), plan ? plan.number : "", plan ? `${plan.armed} ${plan.in_place}` : "", planKey(plan), digest(bars),
+  const now = [view.number, baseLine(), digest(view.heard), digest(view.ours.slice(0, -1)), plan ? plan.number : "", plan ? `${plan.armed} ${plan.in_place}` : "", planKey(plan), digest(bars),
     view.playing ? view.playing.number : "", digest(view.playing?.bars), view.open?.metre, view.bar].join("|");
   if (now !== mark) { mark = now; stale = true; }
 }
