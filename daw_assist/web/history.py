@@ -25,6 +25,11 @@ BY_HAND_MODEL: Final = "by hand"
 State = Literal["made", "accepted", "rejected", "edited"]
 
 
+def is_plain(state: State) -> bool:
+    """Whether nobody did anything with what is in this state."""
+    return state in ("made", "rejected")
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """`number` is the bar (as heard) that it would have begun at, `time` Unix seconds."""
@@ -44,7 +49,7 @@ class Entry:
     @property
     def is_plain(self) -> bool:
         """Nobody did anything with it: it goes before others."""
-        return self.state in ("made", "rejected")
+        return is_plain(self.state)
 
     def item(self) -> dict[str, Any]:
         """As the page lists it."""
@@ -98,7 +103,7 @@ class History:
         known = self._entries.get(entry_id)
         entry = Entry(
             entry_id, known.time if known is not None else self._now(), plan.number, plan.index,
-            "edited" if plan.edited else "made", plan.suggestion,
+            "edited" if plan.edited else "made", replace(plan.suggestion, first_bar=max(0, view.bar + plan.number - view.number)),
         )  # fmt: skip
         if known is not None and known.state in ("accepted", "rejected"):
             entry = replace(entry, state=known.state)  # a view may still be of the moment before

@@ -15,7 +15,7 @@ import msgspec
 
 from daw_assist.errors import RequestError
 from daw_assist.suggest.suggestion import Candidate, Provenance, Suggestion
-from daw_assist.web.history import MOST_BYTES, MOST_ITEMS, Entry, State
+from daw_assist.web.history import MOST_BYTES, MOST_ITEMS, Entry, State, is_plain
 from daw_assist.web.page_words import bars_from, decoded, shaped
 
 MOST_LINE: Final = 2_000_000
@@ -70,10 +70,18 @@ def entry_of(line: bytes) -> Entry:
     return Entry(read.id, read.time, read.number, read.index, read.state, made)
 
 
+class _Head(msgspec.Struct, frozen=True):
+    """As much of a line as it takes to keep it."""
+
+    id: str
+    state: State
+
+
 class HistoryFile:
     """The lines on the disk. Threads: one at a time; it may wait for the disk.
 
-    A disk that fails is told once and left alone for a while; then everything is written anew.
+    A disk that fails is told once and left alone for a while; then everything is written anew. Two processes may keep their
+    history in one file: what is written anew has the other's lines too.
     """
 
     def __init__(self, path: Path, now: Callable[[], float] = time.monotonic) -> None:
@@ -81,36 +89,22 @@ class HistoryFile:
         self._lines: dict[str, tuple[bytes, bool]] = {}
         """By id: the line, and whether it goes before others."""
         self._size = 0
-        self._is_unread = False
-        """What the file holds is not in `_lines`: it may be added to, and not be written anew."""
         self._again_at = 0.0
         self.fault: str | None = None
         """Why nothing is kept at the moment, in one line."""
 
     def read(self) -> list[Entry]:
         """What is there, oldest first; the file is written anew without what does not count any more."""
+        if os.path.lexists(self._path):
+            self._write_anew()
         found: dict[str, Entry] = {}
-        try:
-            with self._path.open("rb") as file:
-                while line := file.readline(MOST_LINE + 1):
-                    if not line.strip():
-                        continue
-                    try:
-                        entry = entry_of(line)
-                    except RequestError as error:
-                        _log.warning("%s: a line is left out: %s", self._path.name, error)
-                        continue
-                    # The place is that of its first line; the value that of its last.
-                    found[entry.id] = entry
-                    self._lines[entry.id] = line, entry.is_plain
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            self._is_unread = True
-            self._fails(error)
-            return []
-        self._write_anew()
-        return [found[entry_id] for entry_id in self._lines]
+        for entry_id, (line, _) in list(self._lines.items()):
+            try:
+                found[entry_id] = entry_of(line)
+            except RequestError as error:
+                _log.warning("%s: a line is left out: %s", self._path.name, error)
+                del self._lines[entry_id]
+        return list(found.values())
 
     def append(self, entry: Entry) -> None:
         """Add a line."""
@@ -121,23 +115,23 @@ class HistoryFile:
         if self.fault is not None:
             self._try_again()
             return
-        if self._add([line]) and not self._is_unread and self._is_long:
+        if self._add(line) and self._is_long:
             self._write_anew()
 
     @property
     def _is_long(self) -> bool:
         return self._size > 2 * MOST_BYTES or len(self._lines) >= 2 * MOST_ITEMS
 
-    def _add(self, lines: list[bytes]) -> bool:
-        """Whether they are in the file."""
+    def _add(self, line: bytes) -> bool:
+        """Whether it is in the file."""
         try:
             handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o600)
             with os.fdopen(handle, "ab") as file:
-                file.writelines(lines)
+                file.write(line)
         except OSError as error:
             self._fails(error)
             return False
-        self._size += sum(map(len, lines))
+        self._size += len(line)
         return True
 
     def flush(self) -> None:
@@ -148,10 +142,7 @@ class HistoryFile:
 
     def _try_again(self) -> None:
         if self._now() >= self._again_at:
-            if not self._is_unread:
-                self._write_anew()
-            elif self._add([b"\n", *(line for line, _ in self._lines.values())]):
-                self._works()
+            self._write_anew()
         elif len(self._lines) >= 2 * MOST_ITEMS:
             self._choose()
 
@@ -168,12 +159,31 @@ class HistoryFile:
             kept.add(entry_id)
         self._lines = {entry_id: held for entry_id, held in self._lines.items() if entry_id in kept}
 
+    def _gather(self) -> None:
+        """Take in the lines of the file, each in the place of the first of its id and with the value of the last.
+
+        What is here holds: after a fault the file has older lines. `OSError` for a file that is there and cannot be read.
+        """
+        there: dict[str, tuple[bytes, bool]] = {}
+        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
+            while line := file.readline(MOST_LINE + 1):
+                if not line.strip():
+                    continue
+                try:
+                    head = decoded(line, _Head, "a line of the history")
+                except RequestError as error:
+                    _log.warning("%s: a line is left out: %s", self._path.name, error)
+                    continue
+                there[head.id] = line, is_plain(head.state)
+        self._lines = there | self._lines
+
     def _write_anew(self) -> None:
-        self._choose()
-        lines = [line for line, _ in self._lines.values()]
-        self._size = sum(map(len, lines))
         file = None
         try:
+            self._gather()
+            self._choose()
+            lines = [line for line, _ in self._lines.values()]
+            self._size = sum(map(len, lines))
             with tempfile.NamedTemporaryFile("wb", dir=self._path.parent, prefix=".history-", delete=False) as file:
                 file.writelines(lines)
             Path(file.name).replace(self._path)

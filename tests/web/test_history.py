@@ -115,6 +115,26 @@ def test_the_file_does_not_grow_without_bound(tmp_path: Path) -> None:
     assert [entry.id for entry in read[1:]] == [item["id"] for item in reversed(history.items())][1:]
 
 
+def test_two_that_keep_their_history_in_one_file_lose_nothing_of_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    one, two = HistoryFile(path), HistoryFile(path)
+    mine, yours = History(one.read(), one.append), History(two.read(), two.append)
+    kept = shown(yours, a_suggestion(), armed=True)
+    for seed in range(2 * MOST_ITEMS):  # so many that the file is written anew
+        shown(mine, a_suggestion(seed=1_000 + seed))
+    later = shown(yours, a_suggestion(seed=900), armed=True)
+    found = {entry.id: entry.state for entry in HistoryFile(path).read()}
+    assert found[kept] == found[later] == "accepted" and mine.items()[0]["id"] in found
+
+
+def test_the_list_names_the_bar_of_the_song_in_whose_place_it_stands() -> None:
+    history, _ = a_history()
+    shown(history, a_suggestion(), number=2, in_place=True)
+    assert history.items()[0]["first_bar"] == 2
+    entry = history.saw(a_view(bar=40, plan=a_plan(a_suggestion(seed=9), number=5)))
+    assert entry is not None and history.items()[0]["first_bar"] == 42
+
+
 def test_a_disk_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     file = HistoryFile(tmp_path / "gone" / "history.jsonl")
     history = History(file.read(), file.append)
