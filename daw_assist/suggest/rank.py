@@ -29,6 +29,8 @@ MIN_NOTES: Final = 8
 COPY_SHARE: Final = 0.5
 ONE_PITCH_SHARE: Final = 0.7
 DENSITY_JUMP: Final = 3.0
+VOICES_JUMP: Final = 2.0
+"""Of 120 places in tunes and other music none went on with twice the voices, of candidates after two bars one in twenty."""
 LEVELS_OFF: Final = 1.5
 LOOP_PERIODS: Final = 4
 CONTEXT_BARS: Final = 32
@@ -118,6 +120,8 @@ class _Judge:
             found.append(_out_of_key(new, context))
         if settings.density is None:
             found.append(_density_jump(new, known))
+        if settings.polyphony is None:
+            found.append(_voices_jump(new, known))
         missed = _missed(candidate.bars, settings, self._levels) if self._levels is not None else ()
         return [finding for finding in (*found, *missed) if finding is not None]
 
@@ -277,6 +281,29 @@ def _density_jump(new: Sequence[Bar], known: _Known) -> Finding | None:
     if not usual or 1 / DENSITY_JUMP <= found / usual <= DENSITY_JUMP:
         return None
     return 1, f"{found:.1f} notes a beat after {usual:.1f}"
+
+
+def _voices(bars: Sequence[Bar]) -> float:
+    """Pitched notes that sound at once, on the mean of the time in which any does."""
+    line, last, sounds, told = 0, 0, 0, 0
+    for bar in bars:
+        for note in bar.notes:  # in the order of their onsets
+            if note.part is Part.DRUMS:
+                continue
+            begin, end = line + note.onset, line + note.onset + note.duration
+            told += note.duration
+            sounds += max(0, end - max(begin, last))
+            last = max(last, end)
+        line += bar.length
+    return told / max(1, sounds)
+
+
+def _voices_jump(new: Sequence[Bar], known: _Known) -> Finding | None:
+    """A line becomes chords."""
+    usual, found = _voices(known.bars[-_NEAR_BARS:]), _voices(new)
+    if not usual or found <= VOICES_JUMP * usual:
+        return None
+    return 1, f"{found:.1f} voices after {usual:.1f}"
 
 
 def _missed(made: Sequence[Bar], settings: Settings, levels: Levels) -> Iterator[Finding]:

@@ -121,6 +121,21 @@ def test_notes_that_were_fixed_are_nobodys_fault() -> None:
     assert faults(candidate(*held), TUNE, fixed=held) == [(32, "silent")]
 
 
+def chords(*roots: int) -> Bar:
+    return Bar(
+        Metre(), tuple(sorted(n for root in roots for b in (bar(root), bar(root + 4), bar(root + 7)) for n in b.notes))
+    )
+
+
+def test_a_line_that_becomes_chords_is_told_unless_voices_were_asked_for() -> None:
+    assert faults(candidate(chords(60), NEXT[1]), (*TUNE, *TUNE)) == []
+    thick = (chords(60), chords(65))
+    assert faults(candidate(*thick), TUNE) == [(1, "3.0 voices after 1.0")]
+    assert faults(candidate(*thick), TUNE, Settings(polyphony=4)) == []
+    assert faults(candidate(*NEXT), (chords(60), chords(65), chords(67))) == []
+    assert ranked([candidate(*thick, nats=1.0), candidate(*NEXT, nats=1.5)], TUNE)[0].bars == NEXT
+
+
 def test_the_density_is_that_of_those_who_may_play() -> None:
     band = tuple(Bar(b.metre, (*b.notes, *beat(*[36] * 16).notes)) for b in TUNE)
     drums = tuple(beat(*[36] * 16) for _ in range(2))
