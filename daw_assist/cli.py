@@ -28,9 +28,9 @@ from daw_assist.bench import command as bench
 from daw_assist.errors import DawAssistError, UsageError
 from daw_assist.music.parts import PART_NAMES
 from daw_assist.server.server import installed_version
-from daw_assist.stage import SYNCS
 from daw_assist.suggest.harmony import COMPLEXITIES, PATTERNS, RHYTHMS, VOICE_NAMES, HarmonySettings
 from daw_assist.suggest.modes import Mode
+from daw_assist.suggest.steer import SYNCS
 from daw_assist.suggest.suggestion import Settings
 from daw_assist.tokens.asked import part_words
 from models_onnx.manifest import ModelError as ModelFault

@@ -31,11 +31,12 @@ from daw_assist.music.time import TempoMap, Ticks
 from daw_assist.render_command import save_sound
 from daw_assist.server.endpoint import Endpoint, endpoint_from, ipc_endpoint, private_folder
 from daw_assist.show import save_picture, text_roll
-from daw_assist.stage import Lead, Stage, open_stage
+from daw_assist.stage import Stage, open_stage
 from daw_assist.suggest.hands import Hands
 from daw_assist.suggest.policy import Chosen
 from daw_assist.suggest.suggestion import Settings, Suggestion
 from daw_assist.transport.internal import InternalClock
+from daw_assist.transport.switch import Switch
 from plugin_host.errors import SoundError
 
 COUNT_IN_S = 0.3
@@ -182,7 +183,7 @@ def _perform(
         closed.put(Closed(index, bar, ready))
 
     with server_beside(endpoint, command), open_stage(
-        (port, output), Lead(transport, transport), metre, settings, hands, endpoint, told
+        (port, output), Switch.fixed(transport), metre, settings, hands, endpoint, told
     ) as stage:  # fmt: skip
         tune = TunePlayer(song, transport, port, stage.loops.press, accept_tick)
         transport.start(HostNs(clock.now() + int(COUNT_IN_S * NS_PER_SECOND)), 0.0)

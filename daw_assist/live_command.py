@@ -105,13 +105,11 @@ def run_live(args: argparse.Namespace, settings: Settings, config: Config, harmo
         stack.callback(ports[1].close)
         stack.callback(ports[0].close)
         guard = None
-        if has_midi:
-            api = chosen(args.api, look())
-            lead = lead_of(args.sync, args.bpm, metre, args.spp_unit, args.in_port is None, api == "jack")
+        api = chosen(args.api, look()) if has_midi else None
+        lead = lead_of(args.sync, args.bpm, metre, args.spp_unit, args.in_port is None, api == "jack", has_midi)
+        if api is not None:
             watchdog = Watchdog.start(api, args.out_port or ports[1].name, virtual=args.out_port is None)
             guard = Guard(lambda: _open_ports(args), watchdog)
-        else:
-            lead = lead_of("internal", args.bpm, metre)
         beside = stack.enter_context(server_beside(endpoint, command))
         if beside is None:
             say(
@@ -129,7 +127,7 @@ def run_live(args: argparse.Namespace, settings: Settings, config: Config, harmo
         if has_midi and args.sync == "internal" and lead.internal is not None:
             _count_in(stage, lead.internal, args.count_in)
         say(f"listening on {ports[0].name!r}, playing to {ports[1].name!r}, {metre}, server {endpoint}")
-        say(f"mode {mode}, sync {args.sync if has_midi else 'internal'}; {_hands_told(hands)}; end with Ctrl-C")
+        say(f"mode {mode}, sync {lead.sync}; {_hands_told(hands)}; end with Ctrl-C")
         _watch(stage, lines, done, (guard.watchdog if guard is not None else None, beside, web), hands, config.bindings)
     return 0
 

@@ -37,13 +37,12 @@ from daw_assist.suggest.harmony_asked import fault_of_harmony
 from daw_assist.suggest.harmony_plan import Harmonization
 from daw_assist.suggest.modes import Mode, Turns, turns_of
 from daw_assist.suggest.policy import KEPT, Chosen, Narrow, narrowed
-from daw_assist.suggest.steer import Steer, parse_fill, parse_mode, steered, steered_chords
+from daw_assist.suggest.steer import Steer, parse_fill, parse_mode, parse_sync, steered, steered_chords
 from daw_assist.suggest.suggestion import Settings, Suggestion
 from daw_assist.suggest.view import Hear, Place, placed
 from daw_assist.tokens.asked import fault_of
-from daw_assist.transport.internal import InternalClock
 from daw_assist.transport.position import BarGrid
-from daw_assist.transport.source import Source
+from daw_assist.transport.switch import Switch
 from daw_assist.transport.taps import TapTempo
 
 GLIDE_TICKS = 6.0
@@ -67,7 +66,7 @@ class Performance:
 
     def __init__(
         self,
-        transport: Source,
+        transport: Switch,
         grid: BarGrid,
         listener: Listener,
         sender: Sender,
@@ -79,20 +78,16 @@ class Performance:
         mode: Mode = Mode.CONTINUE,
         fill: tuple[int, int] | None = None,
         controls: Controls | None = None,
-        internal: InternalClock | None = None,
     ) -> None:
         self.transport, self.grid, self.listener, self.sender = transport, grid, listener, sender
         self.on_bar, self.harmony = on_bar, harmony
         self.controls = controls if controls is not None else Controls(hands.bindings)
-        self.internal = (
-            internal if internal is not None else transport if isinstance(transport, InternalClock) else None
-        )
         self.counters: Counter[str] = Counter()
         self.plans = LivePlans(transport, grid, listener, sender, asks, settings, hands.channels, self.counters)
         self.fill = LiveFill(self.plans, asks, self.counters)
         self.audition = Audition(transport, sender, hands.audition_channel)
         self.mode, self.muted = mode, False
-        self.sync, self.syncs, self.thru = transport.name, (transport.name,), hands.thru
+        self.thru = hands.thru
         self.complaint: str | None = None
         """What was asked of it last that it cannot do."""
         self._in_place: tuple[Suggestion, int] | None = None
@@ -101,6 +96,7 @@ class Performance:
         """Rises when bars were put into what was heard."""
         self._fill, self._taps = fill, TapTempo()
         self._told_metre: Metre | None = None
+        self._led_by = transport.name
         self._made_with = settings, harmony.settings if harmony is not None else None
         self._epoch = transport.epoch
         self._was_running = False
@@ -109,6 +105,16 @@ class Performance:
         self._bar: int | None = None
         self._closing = 0
         self._set_mode(mode, HostNs(0))
+
+    @property
+    def sync(self) -> str:
+        """What was chosen to lead, of `syncs`."""
+        return self.transport.sync
+
+    @property
+    def syncs(self) -> tuple[str, ...]:
+        """What may be chosen to lead."""
+        return self.transport.syncs
 
     @property
     def playing(self) -> Chosen | None:
@@ -229,7 +235,7 @@ class Performance:
 
     def _lead(self, name: str, at: HostNs) -> None:
         """A tap of the tempo, or start and stop: for our own clock, if it leads or nobody does."""
-        clock = self.internal
+        clock = self.transport.internal
         if clock is None or (self.transport.running and self.transport.name != clock.name):
             self.complaint = "taps and start are for our own clock, and another one leads"
         elif name == "clock":
@@ -287,24 +293,29 @@ class Performance:
         return tick, line, self.listener.next_bar + max(0, line.index - self._closing)
 
     def steer(self, steer: Steer, now: HostNs) -> bool:
-        """Settings, mode or metre as they are to be from now on; False, and a `complaint`, if something is wrong with it."""
+        """Settings, mode, metre or who leads, as it is to be from now on; False, and a `complaint`, if something is wrong."""
         try:
             mode = parse_mode(steer.mode) if steer.mode is not None else self.mode
             fill = parse_fill(steer.fill) if steer.fill is not None else self._fill
             metre = parse_metre(steer.meter) if steer.meter is not None else None
+            sync = parse_sync(steer.sync, self.syncs) if steer.sync is not None else None
             settings, chords = steered(self.plans.settings, steer, mode), self._chords_steered(steer, mode)
             fault = fault_of(settings) or (fault_of_harmony(chords) if chords is not None else None)
             if mode is Mode.FILL and fill is None:
                 fault = "which bars are to be filled? say it with fill=5-6"
             if fault is not None:
                 raise UsageError(fault)
-            if steer.bpm is not None and self.internal is not None:
-                self.internal.set_bpm(steer.bpm, now)
+            if steer.bpm is not None and self.transport.internal is not None:
+                self.transport.internal.set_bpm(steer.bpm, now)
         except UsageError as error:
             self.complaint = str(error)
             return False
         self.complaint = None
         self.counters["steered"] += 1
+        if sync is not None:
+            self.transport.choose(sync, steer.bpm)
+        if steer.thru is not None:
+            self.thru = steer.thru
         if metre is not None:
             self.set_metre(metre, now)
         takes_turns = fill != self._fill or (mode is Mode.TRADE and settings.bars != self.plans.settings.bars)
@@ -401,6 +412,8 @@ class Performance:
         if self.controls.complaint is not None:
             self.complaint, self.controls.complaint = self.controls.complaint, None
         self.transport.poll(now)
+        if self.transport.complaint is not None:
+            self.complaint, self.transport.complaint = self.transport.complaint, None
         self._follow(now)
         self.audition.step(now)
         if not self.transport.running:
@@ -417,12 +430,17 @@ class Performance:
             self.fill.step(self._bar)
 
     def _follow(self, now: HostNs) -> None:
-        """Notice starts, stops and jumps of the transport, and the metre of a source that tells it (JACK)."""
+        """Notice starts, stops and jumps of the transport, another leader, and the metre of one that tells it (JACK)."""
         metre = self.transport.metre
-        if metre is not None and metre != self._told_metre and metre.is_supported:
+        if metre != self._told_metre:
             # Such a source counts as if all bars were in its present metre, and a change of it is a jump.
             self._told_metre = metre
-            self._use(BarGrid(metre))
+            if metre is not None and metre.is_supported:
+                self._use(BarGrid(metre))
+        if self.transport.name != self._led_by:
+            self._led_by = self.transport.name
+            if self._led_by == "link":  # it is to count its bars in the metre of now
+                self.set_metre(self.grid.bar_at(self._last[0]).metre, now)
         running, epoch = self.transport.running, self.transport.epoch
         if epoch == self._epoch and running == self._was_running:
             return
@@ -478,7 +496,7 @@ class Performance:
             "position": self._position(), "mode": str(self.mode), "running": self.transport.running,
             "bpm": round(self.transport.bpm, 2), "bar": self._bar,
             "beat": self._beat(), "metre": str(self.grid.bar_at(self._last[0]).metre),
-            "source": self.transport.name, "why": self.transport.reason, "quality": self.transport.quality(),
+            "sync": self.sync, "source": self.transport.name, "why": self.transport.reason, "quality": self.transport.quality(),
             "ready_from_bar": ready.first_bar if ready else None, "candidate": policy.index,
             "candidates": len(ready.candidates) if ready else 0,
             "armed": policy.armed is not None, "held": policy.held, "muted": self.muted, "paused": self.plans.paused,

@@ -28,57 +28,54 @@ from daw_assist.server.endpoint import Endpoint
 from daw_assist.suggest.hands import Controls, Hands
 from daw_assist.suggest.harmony import HarmonySettings
 from daw_assist.suggest.modes import Mode
+from daw_assist.suggest.steer import SYNCS
 from daw_assist.suggest.suggestion import Settings
-from daw_assist.transport.auto import AutoTransport
 from daw_assist.transport.clock_follower import ClockFollower
 from daw_assist.transport.internal import InternalClock
+from daw_assist.transport.jack import JackTransport
+from daw_assist.transport.link import LinkTransport
 from daw_assist.transport.position import BarGrid
 from daw_assist.transport.source import Source
+from daw_assist.transport.switch import Offer, Switch
 
-SYNCS = ("auto", "clock", "jack", "link", "internal")
-"""MIDI clock, JACK's transport, Ableton Link, our own; auto is the first of them that runs, but for Link."""
+SYNCS_WITHOUT_MIDI = ("internal", "link", "jack")
 Ports = tuple[MidiInput, MidiOutput]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Lead:
-    """What leads the song; `internal` is our own clock where it may lead."""
+def lead_of(
+    sync: str, bpm: float, metre: Metre, spp_unit: int = 6, lossless: bool = True, jack: bool = False, midi: bool = True
+) -> Switch:  # fmt: skip
+    """What leads, `sync` of `SYNCS` at first; `jack`: whether JACK is the MIDI system, so that its transport is worth a look.
 
-    source: Source
-    internal: InternalClock | None = None
-
-
-def lead_of(sync: str, bpm: float, metre: Metre, spp_unit: int = 6, lossless: bool = True, jack: bool = False) -> Lead:
-    """The source for one of `SYNCS`; `jack`: whether JACK is the MIDI system, so that its transport is worth a look.
-
-    Link talks to the local network, so it leads only where it is asked for. `PortError` if what was asked for is missing.
+    Link talks to the local network, so it leads only where it is asked for. Without `midi` no DAW sends a clock: then our
+    own leads unless Link or JACK is asked for. `PortError` if what was asked for is missing.
     """
-    if sync == "internal":
-        clock = InternalClock(bpm)
-        return Lead(clock, clock)
-    if sync == "link":
-        from daw_assist.transport.link import LinkTransport
+    follower, clock = ClockFollower(bpm, spp_unit, lossless), InternalClock(bpm)
+
+    def jack_transport(bpm: float) -> JackTransport:
+        from daw_assist.transport.jack_client import open_jack
+
+        return JackTransport(open_jack, bpm)
+
+    def whoever(bpm: float) -> tuple[Source, ...]:
+        return (follower, jack_transport(bpm), clock) if jack else (follower, clock)
+
+    def jack_alone(bpm: float) -> tuple[Source, ...]:
+        transport = jack_transport(bpm)
+        transport.connect(MonotonicClock().now())
+        return (transport,)
+
+    def link(bpm: float) -> tuple[Source, ...]:
         from daw_assist.transport.link_session import open_link
 
-        return Lead(LinkTransport(open_link(bpm), metre, bpm))
-    if sync == "jack":
-        from daw_assist.transport.jack import JackTransport
-        from daw_assist.transport.jack_client import open_jack
+        return (LinkTransport(open_link(bpm), metre, bpm),)
 
-        transport = JackTransport(open_jack, bpm)
-        transport.connect(MonotonicClock().now())
-        return Lead(transport)
-    follower = ClockFollower(bpm, spp_unit, lossless)
-    if sync == "clock":
-        return Lead(follower)
-    sources: list[Source] = [follower]
-    if jack:
-        from daw_assist.transport.jack import JackTransport
-        from daw_assist.transport.jack_client import open_jack
-
-        sources.append(JackTransport(open_jack, bpm))
-    clock = InternalClock(bpm)
-    return Lead(AutoTransport((*sources, clock)), clock)
+    offers: dict[str, Offer] = {
+        "auto": whoever, "clock": lambda _: (follower,), "jack": jack_alone, "link": link, "internal": lambda _: (clock,),
+    }  # fmt: skip
+    syncs = SYNCS if midi else SYNCS_WITHOUT_MIDI
+    kept = (follower, clock) if midi else (clock,)
+    return Switch({name: offers[name] for name in syncs}, sync if sync in syncs else "internal", kept, bpm)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,7 +114,7 @@ class _OwnNotes:
 @contextmanager
 def open_stage(
     ports: Ports,
-    lead: Lead,
+    lead: Switch,
     metre: Metre,
     settings: Settings,
     hands: Hands,
@@ -154,15 +151,15 @@ def open_stage(
         sender = Sender(ports[1], clock, send_ahead_ns=int(send_ahead_ms * NS_PER_MS))
         sender.start()
         stack.callback(sender.stop)
-        stack.callback(lead.source.close)
+        stack.callback(lead.close)
         grid = BarGrid(metre)
         listener = Listener(lambda channel: Part.DRUMS if channel == DRUM_CHANNEL else Part.KEYS, grid=grid)
         chords = None
         if harmony is not None:
-            chords = LiveHarmony(lead.source, grid, listener, sender, asks, harmony, hands.channels)
+            chords = LiveHarmony(lead, grid, listener, sender, asks, harmony, hands.channels)
         controls = Controls(hands.bindings)
         performance = Performance(
-            lead.source,
+            lead,
             grid,
             listener,
             sender,
@@ -174,7 +171,6 @@ def open_stage(
             mode,
             fill,
             controls,
-            lead.internal,
         )
         incoming = Incoming(sender, controls, hands.thru, echoes)
 

@@ -15,6 +15,7 @@ from daw_assist.context.listener import Listener
 from daw_assist.engine.chord_ahead import harmonize_ahead
 from daw_assist.engine.fakes import rule_chords
 from daw_assist.engine.messages import Harmonize
+from daw_assist.errors import PortError
 from daw_assist.incoming import Incoming
 from daw_assist.live import AnyAsk, Asks
 from daw_assist.live_harmony import LiveHarmony
@@ -34,7 +35,10 @@ from daw_assist.suggest.harmony_plan import HarmonyAsk
 from daw_assist.suggest.modes import Mode
 from daw_assist.suggest.suggestion import Candidate, Provenance, Settings, Suggestion
 from daw_assist.transport.clock_follower import ClockFollower
+from daw_assist.transport.internal import InternalClock
 from daw_assist.transport.position import BarGrid, ns_per_tick
+from daw_assist.transport.source import Source
+from daw_assist.transport.switch import Offer, Switch
 
 CLOCK, START, CONTINUE, STOP = b"\xf8", b"\xfa", b"\xfb", b"\xfc"
 ACCEPT, REJECT = bytes((0xB0, 66, 127)), bytes((0xB0, 67, 127))
@@ -67,6 +71,19 @@ def a_plan(ask: Ask | FillAsk, metre: Metre, hold: int = 12, made_ms: float = 40
     return Suggestion(ask.epoch, ask.first if isinstance(ask, FillAsk) else ask.first_bar, candidates, origin)
 
 
+def choice(link: Source | None = None) -> Switch:
+    """The DAW's clock leads; our own may, and `link` where there is one."""
+    follower, clock = ClockFollower(120), InternalClock(90)
+
+    def opened(bpm: float) -> tuple[Source, ...]:
+        if link is None:
+            raise PortError("Ableton Link cannot start")
+        return (link,)
+
+    offers: dict[str, Offer] = {"clock": lambda _: (follower,), "internal": lambda _: (clock,), "link": opened}
+    return Switch(offers, "clock", (follower, clock), run=lambda job: job())
+
+
 class Evening:
     """A DAW that sends its clock, a player, an engine that answers after `delay_ms`, and the assistant between them."""
 
@@ -83,6 +100,7 @@ class Evening:
         jitter_ns: int = 0,
         hands: Hands = Hands(),
         made_ms: float = 40.0,
+        lead: Switch | None = None,
     ) -> None:
         self.metre, self.tick_ns = metre, ns_per_tick(bpm)
         self.clock = VirtualClock(10**9)
@@ -95,7 +113,7 @@ class Evening:
         self.closed: list[Bar] = []
         self.controls = Controls(hands.bindings)
         self.incoming = Incoming(self.sender, self.controls, hands.thru)
-        transport, grid, listener = ClockFollower(bpm), BarGrid(metre), Listener({})
+        transport, grid, listener = lead or Switch.fixed(ClockFollower(bpm)), BarGrid(metre), Listener({})
         harmony = LiveHarmony(transport, grid, listener, self.sender, self.asks, HarmonySettings(), hands.channels)
         self.performance = Performance(
             transport, grid, listener, self.sender, self.asks, Settings(bars=bars, seed=1),
@@ -217,7 +235,7 @@ class Evening:
         return self.performance.plans.policy.counters
 
 
-def listened(metre: Metre = FOUR, heard: int = 8, **options: float) -> Evening:
+def listened(metre: Metre = FOUR, heard: int = 8, **options: object) -> Evening:
     """An evening in which the player has played `heard` bars, less the end of the last."""
     evening = Evening(metre, **options)  # type: ignore[arg-type]
     evening.start()

@@ -41,6 +41,7 @@ from daw_assist.suggest.modes import Mode
 from daw_assist.suggest.suggestion import Candidate, Provenance, Settings, Suggestion
 from daw_assist.transport.clock_follower import ClockFollower
 from daw_assist.transport.position import BarGrid, ns_per_tick
+from daw_assist.transport.switch import Switch
 
 STEP_NS = 4 * NS_PER_MS
 AFTER_NS = 500 * NS_PER_MS
@@ -65,7 +66,7 @@ class VirtualLive:
         self.world, self.tick_ns = world, ns_per_tick(world.bpm)
         self.clock = VirtualClock(10**9)
         self.port = MemoryOutput(self.clock)
-        sender, transport, grid = Sender(self.port, self.clock), ClockFollower(world.bpm), BarGrid(_METRE)
+        sender, transport, grid = Sender(self.port, self.clock), Switch.fixed(ClockFollower(world.bpm)), BarGrid(_METRE)
         listener, hands, asks = Listener({}, grid=grid), Hands(), Asks()
         is_thru = mode == "thru"
         kind = Mode.CONTINUE if is_thru else Mode(mode)

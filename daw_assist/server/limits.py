@@ -23,6 +23,7 @@ from daw_assist.suggest.steer import (
     of_plans,
     parse_fill,
     parse_mode,
+    parse_sync,
     steered,
     steered_chords,
 )
@@ -102,6 +103,8 @@ def check_steer(steer: Steer) -> None:
             parse_fill(steer.fill)
         if steer.meter is not None:
             parse_metre(steer.meter)
+        if steer.sync is not None:
+            parse_sync(steer.sync)
     except UsageError as error:
         raise _no(str(error)) from None
     if steer.bpm is not None and not 10 <= steer.bpm <= 999:

@@ -38,12 +38,16 @@ class Steer:
     meter: str | None = None
     bpm: float | None = None
     """Of the internal clock."""
+    sync: str | None = None
+    """What leads: one of `SYNCS`."""
     thru: bool | None = None
     fill: str | None = None
     """Bars of the song from 1, `5-6`, for the mode `fill`."""
     clear: tuple[str, ...] = ()
 
 
+SYNCS = ("auto", "clock", "jack", "link", "internal")
+"""MIDI clock, JACK's transport, Ableton Link, our own; auto is the first of them that runs, but for Link."""
 CLEARABLE = (
     "style", "key", "density", "polyphony", "register", "loudness", "syncopation", "similarity", "parts",
 )  # fmt: skip
@@ -102,3 +106,10 @@ def parse_mode(text: str) -> Mode:
         return Mode(text)
     except ValueError:
         raise UsageError(f"there is no mode {text[:24]!r}: choose from {', '.join(Mode)}") from None
+
+
+def parse_sync(text: str, syncs: tuple[str, ...] = SYNCS) -> str:
+    """What is to lead; `UsageError` names what may."""
+    if text not in syncs:
+        raise UsageError(f"{text[:24]!r} cannot lead here: choose from {', '.join(syncs)}")
+    return text

@@ -19,10 +19,11 @@ class AutoTransport:
 
     A leader is kept while it runs and for `HOLD_NS` after. Our own clock yields at once, and so does a leader that has
     not run yet. While none runs, the last leader stays (at first: the first), so that the song stands where it stopped.
+    `beside`: those that hear all that the others hear, but may not lead.
     """
 
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self._sources = tuple(sources)
+    def __init__(self, sources: Sequence[Source], beside: Sequence[Source] = ()) -> None:
+        self._sources, self._beside = tuple(sources), tuple(beside)
         self._leader = self._sources[0]
         self._raised = 0  # our epoch minus the leader's
         self._changes = 0
@@ -32,6 +33,11 @@ class AutoTransport:
     def leader(self) -> Source:
         """The source that leads."""
         return self._leader
+
+    @property
+    def internal(self) -> InternalClock | None:
+        """Our own clock, where it may lead."""
+        return next((source for source in self._sources if isinstance(source, InternalClock)), None)
 
     @property
     def name(self) -> str:
@@ -70,28 +76,41 @@ class AutoTransport:
         return self._leader.quality()
 
     def feed(self, message: bytes, at: HostNs) -> None:
-        for source in self._sources:
+        for source in self._all:
             source.feed(message, at)
         self._choose(at)
 
     def poll(self, now: HostNs) -> None:
-        for source in self._sources:
+        for source in self._all:
             source.poll(now)
         self._choose(now)
 
     def set_metre(self, metre: Metre) -> None:
-        for source in self._sources:
+        for source in self._all:
             source.set_metre(metre)
 
     def resync(self, now: HostNs) -> None:
-        for source in self._sources:
+        for source in self._all:
             source.resync(now)
         if self._ran is not None:
             self._ran = now
 
     def close(self) -> None:
-        for source in self._sources:
+        for source in self._all:
             source.close()
+
+    def change(self, sources: Sequence[Source], beside: Sequence[Source], now: HostNs) -> None:
+        """Others may lead from now on. A leader that is among them stays; our own clock stops where it may lead no more."""
+        self._sources, self._beside = tuple(sources), tuple(beside)
+        for source in self._beside:
+            if isinstance(source, InternalClock):
+                source.stop(now)
+        if self._leader not in self._sources:
+            self._follow(next((source for source in self._sources if source.running), self._sources[0]), now)
+
+    @property
+    def _all(self) -> tuple[Source, ...]:
+        return self._sources + self._beside
 
     def _choose(self, now: HostNs) -> None:
         leader = self._leader
@@ -104,6 +123,9 @@ class AutoTransport:
         if first is not leader:
             if isinstance(leader, InternalClock):
                 leader.stop(now)  # or it would lead again, by itself, whenever the DAW stops
-            self._raised = self.epoch + 1 - first.epoch
-            self._leader, self._ran = first, now
-            self._changes += 1
+            self._follow(first, now)
+
+    def _follow(self, source: Source, now: HostNs) -> None:
+        self._raised = self.epoch + 1 - source.epoch
+        self._leader, self._ran = source, now if source.running else None
+        self._changes += 1

@@ -109,7 +109,7 @@ class JackClient(Protocol):
 
 def in_thread(job: Callable[[], None]) -> None:
     """Run `job` beside the caller."""
-    threading.Thread(target=job, name="jack open", daemon=True).start()
+    threading.Thread(target=job, name="transport", daemon=True).start()
 
 
 class JackTransport(Anchored):

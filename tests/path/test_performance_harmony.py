@@ -34,6 +34,7 @@ from daw_assist.suggest.modes import Mode
 from daw_assist.suggest.suggestion import Settings
 from daw_assist.transport.clock_follower import ClockFollower
 from daw_assist.transport.position import BarGrid, ns_per_tick
+from daw_assist.transport.switch import Switch
 
 CLOCK, START, CONTINUE, STOP = b"\xf8", b"\xfa", b"\xfb", b"\xfc"
 ACCEPT, REJECT = bytes((0xB0, 66, 127)), bytes((0xB0, 67, 127))
@@ -65,7 +66,7 @@ class Evening:
         self.asks: Latest[Ask | HarmonyAsk] = Latest()
         self.asked: list[HarmonyAsk] = []
         self.answers: list[Harmonization] = []
-        transport, grid = ClockFollower(bpm), BarGrid(metre)
+        transport, grid = Switch.fixed(ClockFollower(bpm)), BarGrid(metre)
         listener = Listener({}, grid=grid)
         wanted = HarmonySettings(**options)  # type: ignore[arg-type]
         self.harmony = LiveHarmony(transport, grid, listener, self.sender, self.asks, wanted, {})

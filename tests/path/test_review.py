@@ -61,7 +61,7 @@ def test_a_plan_ends_where_the_mode_becomes_one_without_plans() -> None:
 
 def test_a_source_that_tells_its_metre_has_its_bar_lines_followed() -> None:
     evening = Evening(FOUR)
-    evening.performance.transport.metre = Metre(3, 4)  # type: ignore[misc]
+    evening.performance.transport.leader.metre = Metre(3, 4)  # type: ignore[misc]
     evening.start()
     evening.to(3)
     grid = evening.performance.grid

@@ -17,7 +17,7 @@ from daw_assist.midi.message import is_note_off, is_note_on, key_of
 from daw_assist.suggest.hands import Control, Hands
 from daw_assist.suggest.modes import Mode
 from daw_assist.suggest.steer import Steer
-from tests.evening import ACCEPT, CONTINUE, REJECT, START, Evening
+from tests.evening import ACCEPT, CONTINUE, REJECT, START, Evening, choice
 
 COUNT = int(os.environ.get("SEQUENCES", "300"))
 SHARDS = 6
@@ -52,6 +52,8 @@ def acts(evening: Evening, chance: random.Random) -> dict[str, Callable[[], None
         "mode": lambda: evening.performance.steer(Steer(mode=chance.choice(MODES)), evening.clock.now()),
         "metre": lambda: evening.performance.steer(Steer(meter=chance.choice(("3/4", "4/4"))), evening.clock.now()),
         "thru": lambda: evening.incoming.set_thru(not evening.incoming.thru),
+        "sync": lambda: evening.performance.steer(Steer(sync=chance.choice(("clock", "internal"))), evening.clock.now()),
+        "clock": lambda: evening.control("clock"),
         "learn": lambda: evening.performance.act(Control("learn", action="hold"), evening.clock.now()),
         "sleep": lambda: evening.clock.advance(2 * NS_PER_SECOND),
     }  # fmt: skip
@@ -65,6 +67,7 @@ def play(seed: int) -> Evening:
         jitter_ns=chance.choice((0, 100_000, 1_000_000)),
         step_ms=16, bars=chance.choice((1, 2)),
         mode=chance.choice(MODES), fill=(2, 2), hands=Hands(thru=chance.random() < 0.5),
+        lead=choice(),
     )  # fmt: skip
     evening.start()
     evening.keys(0, 3)

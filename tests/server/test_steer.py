@@ -19,6 +19,7 @@ from daw_assist.suggest.steer import Steer
         Steer(), Steer(mode="trade", bars=2), Steer(density=7), Steer(style="rock"), Steer(style="folk", mode="harmonize"),
         Steer(rhythm="beat"), Steer(mode="accompany", pattern="comping", density=3), Steer(temperature=0.05),
         Steer(clear=("key", "density")), Steer(fill="5-6", mode="fill"), Steer(meter="7/8"), Steer(bpm=96.0),
+        Steer(sync="link", thru=True),
     ],
     ids=str,
 )  # fmt: skip
@@ -32,7 +33,7 @@ def test_what_has_a_place_to_go_to_passes(steer: Steer) -> None:
         Steer(bars=99), Steer(polyphony=-4), Steer(top_p=0.0), Steer(similarity=nan), Steer(parts=("tuba9",)),
         Steer(rhythm="foo"), Steer(pattern="foo"), Steer(mode="accompany", bars=99), Steer(density=99), Steer(mode="waltz"),
         Steer(mode="trade", style="zzz"), Steer(key="H"), Steer(clear=("tempo",)), Steer(fill="6-5"), Steer(meter="99/4"),
-        Steer(bpm=5.0), Steer(temperature=9.0),
+        Steer(bpm=5.0), Steer(temperature=9.0), Steer(sync="foo"),
     ],
     ids=str,
 )  # fmt: skip

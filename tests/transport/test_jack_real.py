@@ -14,8 +14,10 @@ import pytest
 from daw_assist.clock import HostNs, MonotonicClock
 from daw_assist.errors import PortError
 from daw_assist.music.metre import Metre
+from daw_assist.stage import lead_of
 from daw_assist.transport.jack import JackTransport
 from daw_assist.transport.jack_client import open_jack
+from daw_assist.transport.source import Source
 from tests.jackrig import RATE_HZ, JackRig
 
 pytestmark = pytest.mark.jack
@@ -50,7 +52,7 @@ def master(jack_server: JackRig) -> Iterator[Any]:
     client.close()
 
 
-def until(transport: JackTransport, done: Callable[[], bool], limit_s: float = 20.0) -> bool:
+def until(transport: Source, done: Callable[[], bool], limit_s: float = 20.0) -> bool:
     end = time.monotonic() + limit_s
     while time.monotonic() < end:
         transport.poll(CLOCK.now())
@@ -105,6 +107,28 @@ def test_a_real_transport_is_followed(master: Any) -> None:
         assert until(transport, lambda: transport.metre is None)
     finally:
         transport.close()
+
+
+def test_while_our_own_clock_plays_jack_is_chosen_and_followed_and_left_again(master: Any) -> None:
+    switch = lead_of("internal", 96, Metre())
+    try:
+        assert switch.internal is not None
+        switch.internal.start(CLOCK.now(), 0.0)
+        master.transport_frame = 20 * RATE_HZ
+        master.transport_start()
+        epoch = switch.epoch
+        switch.choose("jack")
+        assert until(switch, lambda: switch.sync == "jack")
+        assert until(switch, lambda: switch.running and switch.bpm == BPM / 2)
+        assert (switch.name, switch.metre, switch.internal) == ("jack", Metre(7, 8), None)
+        assert switch.epoch > epoch and switch.tick_at(CLOCK.now()) > ticks(20 * RATE_HZ) - 24
+        switch.choose("internal")
+        assert until(switch, lambda: switch.sync == "internal")
+        assert not switch.running and switch.bpm == BPM / 2
+        assert switch.tick_at(CLOCK.now()) > ticks(20 * RATE_HZ) - 24
+        assert switch.complaint is None
+    finally:
+        switch.close()
 
 
 WATCH = """

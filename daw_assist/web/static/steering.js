@@ -21,6 +21,10 @@ const CHORDS = [
   ["complexity", "Chords", [["sevenths", "sevenths"], ["triads", "triads"], ["extensions", "extended"]]],
   ["pattern", "Played as", [["block", "blocks"], ["arpeggio", "arpeggio"], ["comping", "comping"], ["bass+chord", "bass and chord"]]],
 ];
+const SYNCS = {
+  auto: "whoever runs (DAW first)", clock: "MIDI clock of the DAW", jack: "JACK transport", link: "Ableton Link", internal: "its own clock",
+};
+const OPENING_MS = 8000;
 const FALLBACK = { bars: [1, 16], temperature: [0.1, 2], similarity: [0, 1], candidates: [1, 8] };
 
 function word(...words) { return (value) => words[value] ?? String(value); }
@@ -111,6 +115,33 @@ function seed() {
   return h("div", { class: "pick" }, h("span", {}, "Seed"), h("span", { class: "pair" }, number, lock));
 }
 
+/** Only with a MIDI port is there somewhere to pass it on to. */
+function thru() {
+  const made = button("Pass what I play on (thru)", () => steer({ thru: !state.view?.thru }), { title: "What you play also goes out of the MIDI port, beside what the assistant plays" });
+  on("view status", () => { mark(made, "aria-pressed", Boolean(state.view?.thru)); show(made, Boolean(state.status?.live) && state.status.live.port !== "the page"); });
+  return made;
+}
+
+/** Who leads: opened aside, so the choice stands here while it is waited for, and what went wrong is said. */
+function sync() {
+  let wished = null, before = null, at = 0;
+  const made = select("In time with", [], (name) => { wished = name; before = state.view?.told ?? null; at = performance.now(); steer({ sync: name }); });
+  const why = h("small", {});
+  on("view", (view) => {
+    if (!view) return;
+    if (made.dataset.of !== String(view.syncs)) {
+      made.dataset.of = String(view.syncs);
+      made.replaceChildren(...view.syncs.map((name) => h("option", { value: name }, SYNCS[name] ?? name)));
+    }
+    if (wished && view.told && view.told !== before) { toast(view.told); wished = null; }
+    before = view.told;
+    if (view.sync === wished || performance.now() - at > OPENING_MS) wished = null;
+    if (!wished && document.activeElement !== made && made.value !== view.sync) made.value = view.sync;
+    say(why, view.running ? "" : view.reason);
+  });
+  return h("div", { class: "field" }, h("h3", {}, "In time with ", why), h("div", { class: "pair" }, made), h("div", { class: "pair" }, thru()));
+}
+
 function presets() {
   const list = select("Preset", [["", "Choose…"]], (name) => { if (name) act("load_preset", { name }); });
   const name = h("input", { type: "text", maxlength: "60", placeholder: "Name", "aria-label": "Name of the preset", autocomplete: "off" });
@@ -131,5 +162,5 @@ export function steeringPanel() {
   on("view", (view) => show(chords, ["harmonize", "accompany"].includes(view?.mode)));
   return h("div", { class: "panel-body" },
     h("div", { class: "picks" }, choice("style", "Style", "as it comes"), choice("key", "Key", "any note")), chords,
-    h("div", { class: "sliders" }, ...SLIDERS.map(slider)), parts(), h("div", { class: "picks" }, seed()), presets());
+    h("div", { class: "sliders" }, ...SLIDERS.map(slider)), parts(), h("div", { class: "picks" }, seed()), sync(), presets());
 }

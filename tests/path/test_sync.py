@@ -1,0 +1,111 @@
+"""What leads is chosen anew while the assistant plays. Nothing sleeps."""
+
+from __future__ import annotations
+
+import pytest
+
+from daw_assist.music.metre import Metre
+from daw_assist.suggest.hands import Hands
+from daw_assist.suggest.steer import Steer
+from daw_assist.transport.internal import InternalClock
+from daw_assist.transport.link import LinkTransport
+from daw_assist.transport.switch import Switch
+from tests.evening import ACCEPT, Evening, assert_played, assert_silent, choice, expected, listened
+from tests.transport.scripted import Scripted
+from tests.transport.test_link import Session
+
+
+def playing(link: LinkTransport | None = None) -> Evening:
+    """A plan plays since bar 8."""
+    evening = listened(lead=choice(link))
+    evening.say(ACCEPT)
+    evening.to(9.1)
+    assert evening.performance.plans.is_playing
+    return evening
+
+
+def steer(evening: Evening, **moved: object) -> bool:
+    return evening.performance.steer(Steer(**moved), evening.clock.now())  # type: ignore[arg-type]
+
+
+def test_another_leader_is_a_break_and_nothing_hangs() -> None:
+    evening = playing()
+    assert steer(evening, sync="internal")
+    evening.to(9.6)
+    performance = evening.performance
+    assert (performance.sync, performance.syncs) == ("internal", ("clock", "internal", "link"))
+    assert not performance.transport.running and not performance.plans.is_playing
+    assert_silent(evening)
+    played = len(evening.ons())
+    assert performance.transport.tick_at(evening.clock.now()) == pytest.approx(9.1 * 96, abs=2)
+    assert performance.transport.bpm == pytest.approx(120, abs=0.1)
+
+    evening.control("clock")
+    evening.to(11)
+    assert performance.transport.running and performance.position_bar in (10, 11)
+    assert len(evening.ons()) == played, "what had played was left"
+
+
+def test_the_daw_is_followed_again_from_where_it_is_by_then() -> None:
+    evening = playing()
+    steer(evening, sync="internal")
+    evening.to(12)
+    steer(evening, sync="clock")
+    evening.to(13.5)
+    assert evening.performance.transport.running and evening.performance.position_bar == 13
+
+
+def test_what_cannot_lead_is_said_and_the_music_goes_on() -> None:
+    evening = playing()
+    assert steer(evening, sync="link")
+    evening.to(12.1)
+    assert evening.performance.complaint == "Ableton Link cannot start"
+    assert evening.performance.sync == "clock"
+    assert_played(evening, expected(evening, 8))
+
+
+@pytest.mark.parametrize("word", ["jack", "metronome", ""])
+def test_what_is_no_choice_here_is_refused_in_one_line_and_changes_nothing(word: str) -> None:
+    evening = playing()
+    assert not steer(evening, sync=word, density=6, thru=True)
+    assert evening.performance.complaint == f"{word!r} cannot lead here: choose from clock, internal, link"
+    assert evening.performance.plans.settings.density is None and not evening.performance.thru
+
+
+def test_tempo_and_leader_can_be_moved_in_one_wish() -> None:
+    evening = playing()
+    steer(evening, sync="internal", bpm=77.0)
+    evening.to(9.5)
+    assert evening.performance.transport.bpm == 77
+
+
+def test_link_counts_its_bars_in_the_metre_of_now() -> None:
+    session = Session(peers=1)
+    evening = playing(LinkTransport(session))
+    steer(evening, meter="3/4")
+    evening.to(10.5)
+    steer(evening, sync="link")
+    evening.to(11)
+    assert evening.performance.transport.name == "link" and session.quantum == 3
+    assert {evening.performance.grid.bar_line(index).metre for index in range(12)} == {Metre(3, 4)}
+
+
+def test_a_source_that_tells_its_metre_is_believed_again_when_it_comes_back() -> None:
+    jack, clock = Scripted("jack", 0), InternalClock()
+    offers = {"jack": lambda _: (jack,), "internal": lambda _: (clock,)}
+    evening = Evening(lead=Switch(offers, "jack", (clock, jack), run=lambda job: job()))
+    evening.to(0.5)
+    assert evening.performance.grid.bar_line(0).metre == Metre(3, 4)
+    for sync, meter, bars in (("internal", "7/8", Metre(7, 8)), ("jack", None, Metre(3, 4))):
+        steer(evening, sync=sync)
+        evening.run_until(evening.clock.now() + 10**9)
+        if meter is not None:
+            steer(evening, meter=meter)
+        assert evening.performance.grid.bar_at(evening.performance.place(evening.clock.now())[0]).metre == bars
+
+
+def test_whether_what_is_played_is_passed_on_is_known() -> None:
+    evening = Evening(hands=Hands(thru=True))
+    assert evening.performance.thru
+    steer(evening, thru=False)
+    assert not evening.performance.thru
