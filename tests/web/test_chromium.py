@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-import re
-import shutil
 import signal
-import subprocess
-import sys
-import time
 import wave
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from daw_assist.midi.file import from_song, read_midi, save_midi, to_song
 from daw_assist.music.bars import Bar, Song, flatten
@@ -23,114 +15,11 @@ from daw_assist.music.metre import Metre
 from daw_assist.music.notes import Note
 from daw_assist.music.parts import Part
 from daw_assist.music.time import Ticks
+from tests.web import chromium
+from tests.web.chromium import NEEDS, Live, play_tune, set_running, value, wait_for, with_suggestion
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs pip install playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
-    pytest.mark.timeout(180),
-]
-STATE = "const {state} = await import('/static/state.js');"
-
-
-class Live:
-    """`daw-assist live --web --no-midi` with everything of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        environment = {**os.environ, "XDG_DATA_HOME": str(folder / "data"), "XDG_CONFIG_HOME": str(folder / "config")}
-        self.endpoint = f"ipc://{folder}/run"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "daw_assist", "live", "--web", "--no-midi", "--endpoint", self.endpoint, "--bpm", "160"],
-            stderr=subprocess.PIPE, text=True, env=environment,
-        )  # fmt: skip
-        assert self.process.stderr is not None
-        self.said = []
-        for line in self.process.stderr:
-            self.said.append(line)
-            if found := re.search(r"the page: (\S+)", line):
-                self.url = found[1]
-                return
-        raise AssertionError("".join(self.said))
-
-    def engine_pid(self) -> int:
-        asked = subprocess.run(
-            [sys.executable, "-m", "daw_assist", "ask", "status", "--endpoint", self.endpoint],
-            capture_output=True, text=True, check=True, timeout=60,
-        )  # fmt: skip
-        return int(re.findall(r'"pid":(\d+),"model"', asked.stdout)[0])
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(20)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    one = Live(tmp_path_factory.mktemp("p"))
-    yield one
-    one.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def page(live: Live, browser: Any) -> Iterator[Any]:
-    context = browser.new_context(accept_downloads=True, viewport={"width": 1280, "height": 800})
-    opened = context.new_page()
-    faults: list[str] = []
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    opened.goto(live.url)
-    wait_for(opened, "state.view !== null && state.hello !== null")
-    set_running(opened, False)
-    if value(opened, "state.view.plan?.held"):  # of the test before: it is one evening
-        opened.keyboard.press("b")
-        wait_for(opened, "!state.view.plan?.held")
-    yield opened
-    context.close()
-    assert faults == []
-
-
-def value(page: Any, expression: str) -> Any:
-    """Of the page's own state."""
-    return page.evaluate(f"async () => {{ {STATE} return ({expression}); }}")
-
-
-def wait_for(page: Any, expression: str, seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not value(page, expression):
-        assert time.monotonic() < end, (expression, value(page, "state.view"))
-        page.wait_for_timeout(50)
-
-
-def set_running(page: Any, wanted: bool) -> None:
-    if value(page, "state.view.running") is not wanted:
-        page.locator("#start").click()
-        wait_for(page, f"state.view.running === {str(wanted).lower()}")
-
-
-def play_tune(page: Any, keys: str = "adgkjgda") -> None:
-    """On the letter keys, about two notes a second."""
-    for key in keys:
-        page.keyboard.down(key)
-        page.wait_for_timeout(170)
-        page.keyboard.up(key)
-        page.wait_for_timeout(20)
-
-
-def with_suggestion(page: Any) -> None:
-    """Running, played, and something suggested."""
-    set_running(page, True)
-    play_tune(page)
-    wait_for(page, "state.view.plan !== null")
+live, browser, page = chromium.live, chromium.browser, chromium.page
+pytestmark = NEEDS
 
 
 def test_a_composer_plays_steps_edits_regenerates_accepts_and_exports(page: Any) -> None:

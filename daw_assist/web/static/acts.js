@@ -14,8 +14,8 @@ export async function act(name, fields = {}) {
 export function toast(line) { set("toast", String(line)); }
 export const steer = (settings) => act("steer", { settings });
 
-/** Whether accept and reject mean chords that are played along, and not a suggestion. */
-export const chordsAlone = (view) => Boolean(view && !view.plan && ["harmonize", "accompany"].includes(view.mode));
+/** Whether accept and reject mean what is played along, and not a suggestion: in accompany the plan is what the drums play next. */
+export const chordsAlone = (view) => Boolean(view && (view.mode === "accompany" ? !view.plan?.in_place : view.mode === "harmonize" && !view.plan));
 
 /** What must be done first, so that what is asked is asked of what is seen here: editing sets it. */
 export const before = { settle: async () => {}, choosing: async () => {} };
@@ -29,8 +29,8 @@ export async function startStop() {
 }
 
 export async function accept(fields = {}) {
-  if (chordsAlone(state.view)) return act("accept");
   await before.settle();
+  if (chordsAlone(state.view)) return act("accept");
   return needsPlan("accept", fields);
 }
 export async function step(by) { await before.choosing(); return needsPlan(by > 0 ? "next" : "previous"); }

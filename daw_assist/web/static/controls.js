@@ -133,7 +133,7 @@ function row() {
   on("view bars", () => {
     const view = state.view;
     const chords = chordsAlone(view);
-    for (const one of needs) one.disabled = !view?.plan && !(chords && one === yes);
+    for (const one of needs) one.disabled = chords ? one !== yes : !view?.plan;
     show(now, Boolean(view && !view.running && view.heard.some((bar) => bar.notes.length)));
     show(fill, Boolean(state.bars));
     if (state.bars) {

@@ -31,7 +31,8 @@ export function mark(node, name, value) {
 
 /** A button with its key: the click of a mouse gives the focus back, so that Enter and Space go on to act on the music. */
 export function button(label, act, { key, title, kind, id } = {}) {
-  const made = h("button", { type: "button", class: kind, id, title, "aria-keyshortcuts": key && key.aria },
+  const named = /\p{L}/u.test(label) ? undefined : title; // a sign is no name
+  const made = h("button", { type: "button", class: kind, id, title, "aria-label": named, "aria-keyshortcuts": key && key.aria },
     h("span", { class: "label" }, label), key ? h("kbd", {}, key.shown) : null);
   made.addEventListener("click", (event) => {
     if (event.detail > 0) made.blur();

@@ -13,7 +13,7 @@ function line() {
   if (state.editing) return "Double-click adds or deletes. Drag moves, the right end lengthens, Alt-drag: velocity. , and . step, arrows move. Esc ends.";
   const played = view.heard.some((bar) => bar.notes.length) || view.open?.notes.length;
   if (view.learning) return "Press the pedal, pad or key of your MIDI keyboard that is to do it.";
-  if (chordsAlone(view)) return "Chords sound under what you play: Backspace turns them off, Enter on.";
+  if (chordsAlone(view)) return view.mode === "accompany" ? "Chords, bass and drums sound under what you play: Backspace turns them off, Enter on." : "Chords sound under what you play: Backspace turns them off, Enter on.";
   if (view.playing) { accepted = true; return "It plays. Play along, or press Esc to stop it. Export saves all of it."; }
   if (view.plan?.armed && view.running) { accepted = true; return "Accepted: it begins at the next bar line."; }
   if (view.plan?.in_place && !view.plan.armed) return `Outlined over ${replaced(view.plan)}: Enter puts it in place of those bars, ← → show others.`;
