@@ -130,10 +130,7 @@ class LivePlans:
 
     def take_turns(self, turns: Turns) -> None:
         """Other turns from now on; what plays goes on."""
-        kept = self.policy.counters, self.policy.epoch
-        self.turns = turns
-        self.policy = Policy(turns.aligned, turns.lasting)
-        self.policy.counters, self.policy.epoch = kept[0], kept[1] + 2
+        self.turns, self.policy = turns, self.policy.successor(turns.aligned, turns.lasting)
 
     def step(self, now: HostNs, tick: float, before: int | None) -> None:
         """Play what is to be played on its bar line, and have the next drafts made. `before`: the bar of the last step."""

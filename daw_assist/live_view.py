@@ -80,7 +80,7 @@ class ViewMaker:
         plan = None
         if policy.suggestion is not None:
             ahead = 1 if policy.held else max(1, policy.suggestion.first_bar - line.index)
-            at = one.in_place
+            at = policy.at
             edited = any(BY_HAND in candidate.faults for candidate in policy.suggestion.candidates)
             plan = PlanView(
                 number + ahead if at is None else at,

@@ -13,7 +13,7 @@ Threads: one (T2).
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,7 +36,7 @@ from daw_assist.suggest.harmony import HarmonySettings
 from daw_assist.suggest.harmony_asked import fault_of_harmony
 from daw_assist.suggest.harmony_plan import Harmonization
 from daw_assist.suggest.modes import Mode, Turns, turns_of
-from daw_assist.suggest.policy import KEPT, Chosen, Narrow, narrowed
+from daw_assist.suggest.policy import Chosen, Narrow, narrowed
 from daw_assist.suggest.steer import Steer, parse_fill, parse_mode, parse_sync, steered, steered_chords
 from daw_assist.suggest.suggestion import Settings, Suggestion
 from daw_assist.suggest.view import Hear, Place, placed
@@ -90,8 +90,6 @@ class Performance:
         self.thru = hands.thru
         self.complaint: str | None = None
         """What was asked of it last that it cannot do."""
-        self._in_place: tuple[Suggestion, int] | None = None
-        self._replaced: deque[tuple[int, tuple[Bar, ...]]] = deque(maxlen=KEPT)
         self.heard_version = 0
         """Rises when bars were put into what was heard."""
         self._fill, self._taps = fill, TapTempo()
@@ -182,18 +180,22 @@ class Performance:
         self.counters[name] += 1
 
     def _accept(self, now: HostNs, narrow: Narrow) -> None:
-        """Play what is ready from the next bar line on; where turns are taken: go on with it. Chords: on from now."""
-        self.plans.paused = False
-        if self.mode in (Mode.CONTINUE, Mode.FILL):
+        """Play what is ready from the next bar line on; where turns are taken: go on with it. Chords: on from now.
+
+        What is to stand in the place of bars that were heard does so at once, in every mode.
+        """
+        in_place = self.plans.policy.at is not None
+        if in_place or self.mode in (Mode.CONTINUE, Mode.FILL):
             if not self.controls.allowed("accepted", now):  # by whatever way they came
                 return
-            if (at := self.in_place) is not None:
-                self._put_in_place(at, narrow)
+            if in_place:
+                self._put_in_place(narrow)
                 return
             self.plans.policy.accept(narrow)
             self.plans.accepted(now)
             if self.plans.policy.suggestion is None:
                 self.complaint = "nothing is ready yet: what was accepted plays as soon as something is"
+        self.plans.paused = False
         self._chords(self.mode.has_chords, now)
 
     def _give_up(self, name: str, now: HostNs) -> None:
@@ -206,10 +208,9 @@ class Performance:
             self._silence()
             self.audition.end()
         if name == "undo":
-            if not was_armed and self._replaced:
-                self.listener.replace(*self._replaced.pop())
+            if (replaced := policy.undo()) is not None:
+                self.listener.replace(*replaced)
                 self.heard_version += 1
-            policy.undo()
         elif name in ("stop_playing", "panic"):
             policy.armed = None
         self.plans.paused = self.mode not in (Mode.CONTINUE, Mode.FILL)
@@ -254,25 +255,16 @@ class Performance:
         """Show these bars as the suggestion; what was shown can be taken back."""
         policy, first_bar = self.plans.policy, (self._bar if self._bar is not None else -1) + 1
         # What is edited by hand stays where it was to stand.
-        at = self.in_place if place.at is None and place.origin is None else place.at
-        shown = placed(place, policy.suggestion, self.plans.settings, first_bar)
-        policy.place(shown, place.index)
-        self._in_place = None if at is None else (shown, at)
+        at = policy.at if place.at is None and place.origin is None else place.at
+        policy.place(placed(place, policy.suggestion, self.plans.settings, first_bar), place.index, at)
         self.counters["place"] += 1
 
-    @property
-    def in_place(self) -> int | None:
-        """The first of the heard bars in whose place the suggestion that is shown is to stand; None: it is to play."""
-        shown = self.plans.policy.suggestion
-        return self._in_place[1] if self._in_place is not None and self._in_place[0] is shown else None
-
-    def _put_in_place(self, at: int, narrow: Narrow) -> None:
+    def _put_in_place(self, narrow: Narrow) -> None:
         policy = self.plans.policy
         assert policy.suggestion is not None
+        assert policy.at is not None
         bars = narrowed(policy.suggestion.candidates[policy.index], narrow).bars
-        self._replaced.append((at, self.listener.replace(at, bars)))
-        policy.put_away()
-        policy.held = False
+        policy.put_away(self.listener.replace(policy.at, bars))
         self.heard_version += 1
 
     def hear_bars(self, hear: Hear) -> None:

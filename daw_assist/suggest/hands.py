@@ -140,7 +140,10 @@ class Controls:
         self.learning, self._until, self.complaint = action, at_ns + LEARN_NS, None
 
     def unlearn(self, action: str) -> None:
-        """Nothing stands for the action any more."""
+        """Nothing stands for the action any more; while it is being learned: that is left, and all is as it was."""
+        if self.learning == action:
+            self.learning = None
+            return
         self.bindings = {trigger: own for trigger, own in self.bindings.items() if own != action}
 
     def poll(self, now_ns: int) -> None:

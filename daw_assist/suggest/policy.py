@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 
+from daw_assist.music.bars import Bar
 from daw_assist.music.parts import Part
 from daw_assist.suggest.suggestion import Candidate, Suggestion
 
@@ -49,10 +50,12 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """What lay on the table, to be put back."""
+    """What lay on the table, to be put back; `replaced` are the bars in whose place it was put, at `at`."""
 
     suggestion: Suggestion
     index: int
+    at: int | None
+    replaced: tuple[Bar, ...] | None = None
 
 
 class Policy:
@@ -66,6 +69,8 @@ class Policy:
         self.counters: Counter[str] = Counter()
         self.suggestion: Suggestion | None = None
         self.index = 0
+        self.at: int | None = None
+        """The first of the heard bars in whose place the suggestion is to stand; None: it is to play."""
         self.held = False
         """Frozen: no draft replaces what is shown."""
         self.armed: Narrow | None = None
@@ -82,6 +87,13 @@ class Policy:
         self._forced = False
         self._taken: int | None = None
         self._undo: deque[_Shown] = deque(maxlen=KEPT)
+
+    def successor(self, aligned: bool, lasting: bool) -> Policy:
+        """One for other turns: what is shown is put away, what can be taken back still can."""
+        self.put_away()
+        later = Policy(aligned, lasting)
+        later.counters, later.epoch, later._undo = self.counters, self.epoch + 2, self._undo
+        return later
 
     def forget(self) -> None:
         """The transport stopped or jumped: what was made is for a place that does not come."""
@@ -150,7 +162,7 @@ class Policy:
         if self.held or (self._turned and shown is not None and shown.first_bar == suggestion.first_bar):
             self.counters["drafts_passed_over"] += 1
             return False
-        self.suggestion, self.index, self._turned = suggestion, 0, False
+        self.suggestion, self.index, self.at, self._turned = suggestion, 0, None, False
         self.counters["drafts_ready"] += not late
         return True
 
@@ -162,18 +174,22 @@ class Policy:
     def reject(self) -> None:
         """Not this one, nor its siblings."""
         self.put_away()
-        self.armed, self.held = None, False
-        self._asked_bar = None
+        self.armed = self._asked_bar = None
         self.counters["rejected"] += 1
 
-    def undo(self) -> None:
-        """Take the last accept back, or what was put away last, and keep hold of it."""
+    def undo(self) -> tuple[int, tuple[Bar, ...]] | None:
+        """Take the last accept back, or what was put away last, and keep hold of it.
+
+        If that was put in the place of heard bars: where they are to stand again, and they.
+        """
         if self.armed is not None:
             self.armed = None
-        elif self._undo:
-            last = self._undo.pop()
-            self.suggestion, self.index, self._turned, self.held = last.suggestion, last.index, True, True
-            self.armed = None
+            return None
+        if not self._undo:
+            return None
+        last = self._undo.pop()
+        self.suggestion, self.index, self.at, self._turned, self.held = last.suggestion, last.index, last.at, True, True
+        return None if last.at is None or last.replaced is None else (last.at, last.replaced)
 
     def hold(self) -> None:
         """Freeze what is shown, or let it go again."""
@@ -215,7 +231,7 @@ class Policy:
     def may_begin(self, bar: int, by_turn: bool) -> bool:
         """Whether a plan may still be taken at the line of this bar."""
         wanted = self.armed is not None and by_turn if self.lasting else self.armed is not None or by_turn
-        return wanted and bar != self._taken
+        return wanted and bar != self._taken and self.at is None
 
     def _reaches(self, ready: Suggestion, backup: int) -> bool:
         """Whether a plan so much older than the bar line can be used there."""
@@ -233,13 +249,13 @@ class Policy:
         if not self.lasting:
             self.armed, self.held = None, False
         if not self.lasting and not self.aligned:
-            self._undo.append(_Shown(ready, self.index))
+            self._undo.append(_Shown(ready, self.index, None))
         return Chosen(candidate, bar, ready, backup)
 
-    def place(self, suggestion: Suggestion, index: int) -> None:
+    def place(self, suggestion: Suggestion, index: int, at: int | None = None) -> None:
         """Show this instead, and keep hold of it; what was shown can be taken back."""
         self.put_away()
-        self.suggestion, self.index = suggestion, min(index, len(suggestion.candidates) - 1)
+        self.suggestion, self.index, self.at = suggestion, min(index, len(suggestion.candidates) - 1), at
         self._turned, self.held = True, True
         self.counters["placed"] += 1
 
@@ -248,11 +264,11 @@ class Policy:
         if self.suggestion is not None and 0 <= index < len(self.suggestion.candidates):
             self.turn(index - self.index)
 
-    def put_away(self) -> None:
-        """Show nothing; it can be taken back."""
-        if self.suggestion is not None and not self.aligned:
-            self._undo.append(_Shown(self.suggestion, self.index))
-        self.suggestion, self.index, self._turned = None, 0, False
+    def put_away(self, replaced: tuple[Bar, ...] | None = None) -> None:
+        """Show nothing; it can be taken back. `replaced`: the bars in whose place it stands from now on."""
+        if self.suggestion is not None and (not self.aligned or self.held):
+            self._undo.append(_Shown(self.suggestion, self.index, self.at, replaced))
+        self.suggestion, self.index, self.at, self._turned, self.held = None, 0, None, False, False
 
 
 def narrowed(candidate: Candidate, narrow: Narrow) -> Candidate:

@@ -13,7 +13,7 @@ import msgspec
 from daw_assist.errors import RequestError
 from daw_assist.server.limits import check_steer
 from daw_assist.server.protocol import SteerRequest
-from daw_assist.suggest.steer import Steer
+from daw_assist.suggest.steer import CLEARABLE, Steer
 from daw_assist.web.page_words import refused, request_from, shaped
 
 MOST_PRESETS: Final = 100
@@ -35,10 +35,11 @@ class Presets:
         return dict(sorted(self._items.items(), key=lambda item: item[0].casefold()))
 
     def get(self, name: Any) -> SteerRequest:
-        """As a request; `RequestError` (not_found) if there is none of that name."""
+        """As a request; what the preset does not name is left to the model. `RequestError` (not_found) if there is none."""
         if not isinstance(name, str) or name not in self._items:
             raise RequestError("not_found", "there is no preset of that name")
-        return _steer(self._items[name])
+        said = self._items[name]
+        return _steer(said | {"clear": [wish for wish in CLEARABLE if wish not in said]})
 
     def save(self, name: Any, steer: Any) -> None:
         """Keep it, instead of the old one of that name; `RequestError` for what is no name or no wish."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from daw_assist.clock import NS_PER_MS, HostNs
 from daw_assist.live_view import AGAIN_NS, NOT_BEFORE_NS, ViewMaker
 from daw_assist.music.bars import Bar
@@ -85,6 +87,27 @@ def test_what_was_placed_can_be_taken_back() -> None:
     evening.performance.place_bars(Place(((_bar(70),),)))
     evening.performance.control("undo", evening.clock.now())
     assert policy.suggestion is before and policy.held
+
+
+@pytest.mark.parametrize("mode", [Mode.CONTINUE, Mode.TRADE, Mode.HARMONIZE, Mode.ACCOMPANY])
+def test_what_is_to_stand_in_the_place_of_bars_does_so_in_every_mode_and_goes_with_one_undo(mode: Mode) -> None:
+    evening = Evening(mode=mode)
+    bars = (_bar(50, 52), _bar(53), _bar(55))
+    evening.performance.hear_bars(Hear(bars))
+    evening.performance.place_bars(Place(((_bar(70),),), at=1))
+    view = _look(evening)
+    assert view.plan is not None and (view.plan.in_place, view.plan.number) == (True, 1)
+    evening.performance.control("accept", evening.clock.now())
+    assert _look(evening).heard == (bars[0], _bar(70), bars[2])
+    evening.performance.place_bars(Place(((_bar(80),),), origin=None))
+    evening.performance.control("reject", evening.clock.now())
+    evening.performance.control("undo", evening.clock.now())
+    assert _look(evening).heard == (bars[0], _bar(70), bars[2])
+    evening.performance.control("reject", evening.clock.now())
+    evening.performance.control("undo", evening.clock.now())
+    evening.performance.control("undo", evening.clock.now())
+    view = _look(evening)
+    assert view.heard == bars and view.plan is not None and view.plan.in_place
 
 
 def test_an_edited_candidate_keeps_its_seed_and_says_that_it_was_edited() -> None:

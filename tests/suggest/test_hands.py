@@ -100,3 +100,12 @@ def test_whatever_is_played_while_it_learns_no_trigger_means_two_things(steps: l
                 t.channel is not None and (t.kind, t.number) == (trigger.kind, trigger.number)
                 for t in controls.bindings
             )
+
+
+def test_what_is_being_learned_can_be_left_and_all_is_as_it_was() -> None:
+    controls = Controls({Trigger("cc", 66): "accept"})
+    controls.learn("accept", 0)
+    controls.unlearn("accept")
+    assert controls.learning is None and controls.bindings == {Trigger("cc", 66): "accept"}
+    controls.unlearn("accept")
+    assert controls.bindings == {}

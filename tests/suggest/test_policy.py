@@ -196,6 +196,35 @@ def test_nothing_is_lost_what_was_put_away_comes_back_and_is_held(how: str) -> N
     assert (policy.suggestion, policy.index, policy.held, policy.armed) == (made, 1, True, None)
 
 
+@pytest.mark.parametrize("was_held", [False, True])
+def test_what_is_shown_when_turns_change_can_be_taken_back_under_the_new_ones(was_held: bool) -> None:
+    policy = Policy()
+    made = ready(policy)
+    if was_held:
+        policy.hold()
+    later = policy.successor(aligned=True, lasting=False)
+    assert (later.suggestion, later.held, later.counters is policy.counters) == (None, False, True)
+    assert later.undo() is None and (later.suggestion, later.held) == (made, True)
+    later.reject()  # it was looked at, so it is not one of the many that turns make
+    later.undo()
+    assert later.suggestion is made
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+def test_what_stands_in_the_place_of_bars_never_plays_and_each_undo_takes_one_thing_back(aligned: bool) -> None:
+    policy, old, mine = Policy(aligned), (Bar(Metre()),), suggestion(0, 9)
+    policy.place(mine, 0, at=2)
+    policy.accept()
+    assert policy.at_bar_line(9, passed=True, by_turn=True) is None
+    policy.armed = None
+    policy.put_away(old)
+    assert (policy.suggestion, policy.at, policy.held) == (None, None, False)
+    policy.place(suggestion(0, 12), 0)
+    policy.reject()
+    assert policy.undo() is None and policy.at is None
+    assert policy.undo() == (2, old) and (policy.suggestion, policy.at) == (mine, 2)
+
+
 def test_undo_before_the_bar_line_only_takes_the_accept_back() -> None:
     policy = Policy()
     made = ready(policy)

@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 from daw_assist.errors import EngineError, RequestError
 from daw_assist.server.protocol import CONTROLS, REQUESTS, PlaceRequest
+from daw_assist.suggest.steer import CLEARABLE
 from daw_assist.suggest.suggestion import Settings
 from daw_assist.suggest.view import moment_of
 from daw_assist.tokens.asked import fault_of
@@ -230,6 +231,14 @@ def test_a_page_that_reads_nothing_holds_up_nobody_and_gets_the_newest_in_the_en
     dropped = sum(told.get("dropped", 0) for told in slow.seen if told["type"] == "sent")
     got = sum(len(told["messages"]) for told in slow.seen if told["type"] == "sent")
     assert got + dropped >= 300 * 8 - 600 and dropped > 0
+
+
+def test_a_preset_leaves_to_the_model_what_it_does_not_name(page_server: Any, link: Any) -> None:
+    page = page_server.open()
+    page.ask("save_preset", name="calm", steer={"density": 1, "mode": "continue"})
+    assert page.ask("load_preset", name="calm")["ok"]
+    asked = link.last("steer").settings
+    assert (asked.density, asked.mode) == (1, "continue") and set(asked.clear) == set(CLEARABLE) - {"density"}
 
 
 def test_what_was_sent_comes_as_numbers(page_server: Any, link: Any) -> None:

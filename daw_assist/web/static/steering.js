@@ -152,9 +152,10 @@ function presets() {
     if (await act("save_preset", { name: called, steer: { ...wanted, mode: state.view?.mode } })) { name.value = ""; toast(`Saved as ${called}.`); }
   };
   name.addEventListener("keydown", (event) => { if (event.key === "Enter") save(); });
+  const again = button("Load", () => { if (list.value) act("load_preset", { name: list.value }); else toast("Choose a preset first."); }, { kind: "quiet" });
   const gone = button("Delete", () => { if (list.value) act("delete_preset", { name: list.value }); else toast("Choose a preset first."); }, { kind: "quiet" });
   on("presets", (items) => { const had = list.value; list.replaceChildren(h("option", { value: "" }, Object.keys(items).length ? "Choose…" : "None saved yet"), ...Object.keys(items).sort().map((one) => h("option", { value: one }, one))); list.value = items[had] ? had : ""; });
-  return h("div", { class: "field" }, h("h3", {}, "Presets"), h("div", { class: "pair" }, list, gone), h("div", { class: "pair" }, name, button("Save", save)));
+  return h("div", { class: "field" }, h("h3", {}, "Presets"), h("div", { class: "pair" }, list, again, gone), h("div", { class: "pair" }, name, button("Save", save)));
 }
 
 export function steeringPanel() {
