@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import secrets
 import sys
 import threading
 from collections import Counter
@@ -57,7 +58,7 @@ class Page:
     viewer: ViewMaker
     sent: Bounded[bytes]
     views: Latest[LiveView] = field(default_factory=Latest)
-    teller: ViewTeller = field(default_factory=ViewTeller)
+    teller: ViewTeller = field(default_factory=lambda: ViewTeller(secrets.randbits(52)))
 
 
 class Asks:
@@ -205,7 +206,7 @@ class LiveLoops:
             elif isinstance(control, Hear):
                 self._performance.hear_bars(control)
             elif control.name == PORTS_LOST:
-                self._performance.let_go(self._clock.now())
+                self._performance.ports_lost(self._clock.now())
             else:
                 self._performance.act(control, self._clock.now())
         if (plan := self._plans.take()) is not None:

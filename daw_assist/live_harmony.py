@@ -158,6 +158,7 @@ class LiveHarmony:
         self._tag += 1
         self._plan = within(self._plan, None, tick)
         self._sent, self._begun = None, False
+        self._handed = min(self._handed, tick)
         self.policy.forget()
 
     def bar_closed(self, number: int, line: BarLine) -> None:

@@ -112,12 +112,13 @@ class ViewMaker:
 class ViewTeller:
     """Tells the server what is new of a view: within a bar that is little. Threads: one (T4).
 
-    Now and then it tells all, so that whoever missed something knows it again.
+    Now and then it tells all, so that whoever missed something knows it again. `count`: that of the whole view before the
+    first; another live process at the same server must not count alike.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, count: int) -> None:
         self._whole: LiveView | None = None
-        self._count = 0
+        self._count = count
 
     def tell(self, ask: Callable[..., int | None], view: LiveView) -> None:
         """`ask` is that of a link."""

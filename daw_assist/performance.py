@@ -95,6 +95,8 @@ class Performance:
         self._fill, self._taps = fill, TapTempo()
         self._told_metre: Metre | None = None
         self._led_by = transport.name
+        self._coming: BarGrid | None = None
+        """By which bar lines the song goes on, once what breaks off has been closed by those of now."""
         self._made_with = settings, harmony.settings if harmony is not None else None
         self._epoch = transport.epoch
         self._was_running = False
@@ -218,9 +220,12 @@ class Performance:
         if name == "panic":
             self.sender.panic()
 
-    def let_go(self, now: HostNs) -> None:
-        """The ports have gone: no key is held any more."""
-        tick = self.transport.tick_at(now)
+    def ports_lost(self, now: HostNs) -> None:
+        """The player's keys are heard no more, so none is held."""
+        self._let_go(self.transport.tick_at(now))
+
+    def _let_go(self, tick: float) -> None:
+        """End what the player holds."""
         for note in self.listener.sounding():
             self.listener.note_off(note.channel, note.pitch, tick)
 
@@ -339,7 +344,7 @@ class Performance:
         """Another metre from the bar line that comes next, or from here on while the song stands."""
         self.transport.set_metre(metre)
         if self.transport.name == "link":  # it counts its bars from 0 again
-            self._use(BarGrid(metre))
+            self._coming = BarGrid(metre)
             return
         line = self.grid.bar_at(self.transport.tick_at(now))
         change = self.grid.bar_line(line.index + 1) if self.transport.running else line
@@ -349,6 +354,12 @@ class Performance:
         # What was made in the other metre does not go on into this one.
         self.plans.cut(change.index, change.start)
         self.plans.policy.renew()
+
+    def _take_coming(self) -> None:
+        """What was heard until now was closed by the old bar lines."""
+        if self._coming is not None:
+            self._use(self._coming)
+            self._coming = None
 
     def _use(self, grid: BarGrid) -> None:
         self.grid = self.plans.grid = self.listener.grid = grid
@@ -428,34 +439,48 @@ class Performance:
             # Such a source counts as if all bars were in its present metre, and a change of it is a jump.
             self._told_metre = metre
             if metre is not None and metre.is_supported:
-                self._use(BarGrid(metre))
+                self._coming = BarGrid(metre)
         if self.transport.name != self._led_by:
             self._led_by = self.transport.name
             if self._led_by == "link":  # it is to count its bars in the metre of now
                 self.set_metre(self.grid.bar_at(self._last[0]).metre, now)
         running, epoch = self.transport.running, self.transport.epoch
         if epoch == self._epoch and running == self._was_running:
+            self._take_coming()
             return
         tick = self.transport.tick_at(now)
         since, then = self._last
         expected = since + (now - then) * self.transport.bpm * TICKS_PER_QUARTER / 60e9
         was_running = self._was_running
-        glides = running and was_running and abs(tick - expected) < GLIDE_TICKS
+        glides = running and was_running and abs(tick - expected) < GLIDE_TICKS and self._coming is None
         self._epoch, self._was_running = epoch, running
         if glides:
             self._last = (tick, now)
             return
         self.counters["transport_breaks"] += 1
-        self._silence()
-        self.audition.left()
+        jumps = was_running and running
+        if was_running:
+            self._silence()
+            self.audition.left()
+        if was_running and not running:
+            self._last = (tick if abs(tick - expected) < GLIDE_TICKS else since, now)
+            self._let_go(self._last[0])
+        is_open = was_running or self._bar is not None
+        if is_open and not jumps and self._coming is None and abs(tick - self._last[0]) < GLIDE_TICKS:
+            return  # it stands, or goes on from where it stood: the bar is the same, and so is what is ready
+        self._leave(tick, self._last[0] if is_open else None, now)
+
+    def _leave(self, tick: float, left: float | None, now: HostNs) -> None:
+        """The song goes to another place, from `left` (None: it has been nowhere): the bar that ran breaks off."""
         ours = self.plans.ours()
         self.plans.left(self._closing)
         number = self.listener.next_bar
-        closed = self.listener.reset(tick, since if was_running else None)
+        closed = self.listener.reset(tick, left)
         for place, bar in enumerate(closed):
             self.fill.bar_closed(self._closing + place, bar, ours.get(self._closing + place))
             if self.harmony is not None:
                 self.harmony.bar_closed(number + place, self.grid.bar_line(self._closing + place))
+        self._take_coming()
         if self.harmony is not None:
             self.harmony.moved_to(tick)
         self._last = (tick, now)

@@ -129,6 +129,7 @@ class Listener:
 
     def hear(self, bars: Sequence[Bar]) -> None:
         """Take bars into the history as though they had just been heard (a file that is worked on)."""
+        self._own = {number + len(bars): notes for number, notes in self._own.items()}
         for bar in bars:
             line = BarLine(self._count, Ticks(0), bar.length, bar.metre)
             presses = [(int(n.onset), Press(n.part, n.pitch, n.velocity, n.onset, n.end)) for n in bar.notes]

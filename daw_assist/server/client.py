@@ -119,10 +119,9 @@ class ServerLink:
             data = encode_request(name, self._next_id, request)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise UsageError(f"{name} cannot be sent: {error}") from None
-        if len(data) > MAX_REQUEST_BYTES:
-            raise UsageError(
-                f"{name} would be {len(data)} bytes, the server takes {MAX_REQUEST_BYTES}: send fewer bars"
-            )
+        most = min(MAX_REQUEST_BYTES, spec_of(name).max_bytes)
+        if len(data) > most:
+            raise UsageError(f"{name} would be {len(data)} bytes, the server takes {most}: send fewer bars")
         try:
             self._requests.send(data, zmq.NOBLOCK)
         except zmq.Again:

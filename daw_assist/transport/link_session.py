@@ -30,7 +30,7 @@ def open_link(bpm: float = 120.0) -> _Session:
         link = asyncio.run(made())
         link.start_stop_sync_enabled = True
         link.enabled = True
-    except RuntimeError as reason:
+    except (RuntimeError, OSError) as reason:
         raise PortError(f"Ableton Link cannot start: {reason}") from None
     return _Session(link)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from daw_assist.clock import HostNs
@@ -11,6 +12,8 @@ from daw_assist.transport.auto import AutoTransport
 from daw_assist.transport.internal import MAX_BPM, MIN_BPM
 from daw_assist.transport.jack import in_thread
 from daw_assist.transport.source import Source
+
+_log = logging.getLogger(__name__)
 
 Offer = Callable[[float], tuple[Source, ...]]
 """Opens what may lead, the first choice first, and may wait for it; `PortError` if that cannot be. Given: a tempo to begin with."""
@@ -113,6 +116,9 @@ class _Wish:
             self._brought.put(self._offer(self.bpm))
         except PortError as reason:
             self._brought.put(reason)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the wish has an end
+            _log.warning("%s cannot be opened", self.sync, exc_info=True)
+            self._brought.put(PortError(f"{self.sync} cannot be opened: {error}"))
         if self._dropped:
             self.drop()
 

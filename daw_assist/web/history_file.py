@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ MOST_LINE: Final = 2_000_000
 """Bytes; what is longer is not kept."""
 AGAIN_S: Final = 30.0
 """After which a disk that failed is tried again, with the next change."""
+
+LOCK_S: Final = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +73,28 @@ def entry_of(line: bytes) -> Entry:
     return Entry(read.id, read.time, read.number, read.index, read.state, made)
 
 
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """No other process of ours writes in this folder meanwhile; one that holds it for over a second is not waited for."""
+    if sys.platform == "win32":  # a folder cannot be locked there
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        end = time.monotonic() + LOCK_S
+        while time.monotonic() < end:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.005)
+        yield
+    finally:
+        os.close(handle)
+
+
 class _Head(msgspec.Struct, frozen=True):
     """As much of a line as it takes to keep it."""
 
@@ -88,6 +113,8 @@ class HistoryFile:
         self._path, self._now = path, now
         self._lines: dict[str, tuple[bytes, bool]] = {}
         """By id: the line, and whether it goes before others."""
+        self._unsaved: set[str] = set()
+        """Ids whose line here is newer than that of the file."""
         self._size = 0
         self._again_at = 0.0
         self.fault: str | None = None
@@ -112,11 +139,14 @@ class HistoryFile:
         if len(line) > MOST_LINE:
             return
         self._lines[entry.id] = line, entry.is_plain
+        self._unsaved.add(entry.id)
         if self.fault is not None:
             self._try_again()
             return
-        if self._add(line) and self._is_long:
-            self._write_anew()
+        if self._add(line):
+            self._unsaved.discard(entry.id)
+            if self._is_long:
+                self._write_anew()
 
     @property
     def _is_long(self) -> bool:
@@ -125,9 +155,12 @@ class HistoryFile:
     def _add(self, line: bytes) -> bool:
         """Whether it is in the file."""
         try:
-            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o600)
-            with os.fdopen(handle, "ab") as file:
-                file.write(line)
+            with _alone_in(self._path.parent):
+                handle = os.open(
+                    self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o600
+                )
+                with os.fdopen(handle, "ab") as file:
+                    file.write(line)
         except OSError as error:
             self._fails(error)
             return False
@@ -162,7 +195,7 @@ class HistoryFile:
     def _gather(self) -> None:
         """Take in the lines of the file, each in the place of the first of its id and with the value of the last.
 
-        What is here holds: after a fault the file has older lines. `OSError` for a file that is there and cannot be read.
+        Of what could not be written yet, what is here holds. `OSError` for a file that is there and cannot be read.
         """
         there: dict[str, tuple[bytes, bool]] = {}
         with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
@@ -175,24 +208,26 @@ class HistoryFile:
                     _log.warning("%s: a line is left out: %s", self._path.name, error)
                     continue
                 there[head.id] = line, is_plain(head.state)
-        self._lines = there | self._lines
+        self._lines = there | {entry_id: self._lines[entry_id] for entry_id in self._lines if entry_id in self._unsaved}
 
     def _write_anew(self) -> None:
         file = None
         try:
-            self._gather()
-            self._choose()
-            lines = [line for line, _ in self._lines.values()]
-            self._size = sum(map(len, lines))
-            with tempfile.NamedTemporaryFile("wb", dir=self._path.parent, prefix=".history-", delete=False) as file:
-                file.writelines(lines)
-            Path(file.name).replace(self._path)
+            with _alone_in(self._path.parent):
+                self._gather()
+                self._choose()
+                lines = [line for line, _ in self._lines.values()]
+                self._size = sum(map(len, lines))
+                with tempfile.NamedTemporaryFile("wb", dir=self._path.parent, prefix=".history-", delete=False) as file:
+                    file.writelines(lines)
+                Path(file.name).replace(self._path)
         except OSError as error:
             if file is not None:
                 with contextlib.suppress(OSError):
                     Path(file.name).unlink()
             self._fails(error)
             return
+        self._unsaved.clear()
         self._works()
 
     def _works(self) -> None:

@@ -9,6 +9,7 @@ Threads: one (the event loop). What takes long, figures and the disk, is done in
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from daw_assist.errors import DawAssistError, RequestError
+from daw_assist.server.protocol import PlayRequest
 from daw_assist.server.server import installed_version
 from daw_assist.suggest.view import LiveView, moment_of
 from daw_assist.web.bridge import Batch, Bridge
@@ -31,7 +33,7 @@ MOST_PAGES: Final = 16
 MOST_WORKING: Final = 64
 """Asks of one page that may be without an answer."""
 NOT_KEPT: Final = "history and presets last only as long as daw-assist runs: their folder cannot be used"
-_KINDS: Final = ("hello", "gone-server", "gone-live", "view", "moment", "status", "figures", "history", "presets")
+_KINDS: Final = ("hello", "gone-server", "gone-live", "view", "status", "figures", "history", "presets")
 """In the order in which a new page is told."""
 
 _log = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class Hub:
         self.bridge = make_bridge(self.news)
         self._own = OwnAsks(self.bridge.ask)
         self.view: LiveView | None = None
+        self._plan_id: str | None = None
         self._pages: set[Outbox] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._said: dict[str, str] = {"hello": text_of(hello(installed_version()))}
@@ -86,15 +89,18 @@ class Hub:
             raise RequestError("busy", f"{MOST_PAGES} pages are open already: close one")
         page = Outbox()
         for kind in _KINDS:
-            if kind in self._said:
+            if kind == "view" and self.view is not None:
+                page.put(kind, self._view_text(self.view))
+            elif kind in self._said:
                 page.put(kind, self._said[kind])
         self._pages.add(page)
         self.bridge.eager = True
         return page
 
     def leave(self, page: Outbox) -> None:
-        """It has gone."""
+        """It has gone, and no key is held there any more."""
         self._pages.discard(page)
+        self._let_go(page)
         self.bridge.eager = bool(self._pages)
 
     def heard(self, page: Outbox, text: str) -> None:
@@ -136,22 +142,37 @@ class Hub:
     def _show(self, view: LiveView, is_moment: bool) -> None:
         before, self.view = self.view, view
         moment = moment_of(before, view) if is_moment and before is not None else None
-        if moment is not None:
-            self._tell("moment", {"type": "moment", "moment": shaped(moment)})
-            return
-        self._said.pop("moment", None)
+        plan_id = self._plan_id = self.history.saw(view)
+        text = self._view_text(view) if moment is None else text_of({"type": "moment", "moment": shaped(moment)})
         for page in self._pages:
-            page.drop("moment")
-        plan_id = self.history.saw(view)
-        told = shaped(view)
-        if plan_id is not None:
-            told["plan"]["id"] = plan_id
-        self._tell("view", {"type": "view", "view": told})
+            if moment is None:
+                page.drop("moment")
+            page.put("view" if moment is None else "moment", text)
         if view.plan is not None and plan_id is not None:
             key = plan_id, view.plan.suggestion.candidates
             if self._figured != key:
                 self._figured = key
                 self._chore(self._figure, plan_id, view)
+
+    def _view_text(self, view: LiveView) -> str:
+        told = shaped(view)
+        if self._plan_id is not None:
+            told["plan"]["id"] = self._plan_id
+        return text_of({"type": "view", "view": told})
+
+    def _let_go(self, page: Outbox) -> None:
+        """End what is held by a page that has gone."""
+        if page in self._pages or not page.held:
+            return
+        ends = tuple(bytes((0x80 | channel, pitch, 0)) for channel, pitch in sorted(page.held))
+        page.held.clear()
+        task = self._loop.create_task(self._play(ends))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _play(self, messages: tuple[bytes, ...]) -> None:
+        with contextlib.suppress(DawAssistError):
+            await self.bridge.ask("play", PlayRequest(messages))
 
     def _figure(self, plan_id: str, view: LiveView) -> None:
         """In the thread for chores."""
@@ -196,6 +217,9 @@ class Hub:
     async def _work(self, page: Outbox, ask: PageAsk) -> None:
         try:
             value = await self._done(ask.name, ask.fields)
+            if ask.name == "play":
+                page.plays(ask.fields["messages"])
+                self._let_go(page)
             page.answer(text_of({"type": "answer", "id": ask.id, "ok": True, "value": value}))
         except RequestError as error:
             page.answer(_no(ask.id, error.code, str(error)))

@@ -25,6 +25,8 @@ class Outbox:
         self._some = asyncio.Event()
         self.working = 0
         """Asks of this page that have no answer yet."""
+        self.held: set[tuple[int, int]] = set()
+        """Channel (0..15) and pitch of the keys that are down on it."""
         self.overrun = False
         """More answers waited than it would ever read: the connection is to be closed."""
 
@@ -32,6 +34,15 @@ class Outbox:
         """The state of `kind`: replaces one that was not sent yet."""
         self._newest[kind] = text
         self._some.set()
+
+    def plays(self, messages: Sequence[Sequence[int]]) -> None:
+        """What its keys do, as MIDI messages."""
+        for status, pitch, *velocity in (message for message in messages if len(message) == 3):
+            key = status & 0x0F, pitch
+            if status & 0xF0 == 0x90 and velocity[0]:
+                self.held.add(key)
+            elif status & 0xF0 in (0x80, 0x90):
+                self.held.discard(key)
 
     def drop(self, kind: str) -> None:
         """It is not so any more, and nobody need be told that it was."""

@@ -203,8 +203,47 @@ def test_what_was_heard_of_a_plan_before_the_song_stopped_becomes_context() -> N
     evening.to(8.8)
     evening.stop()
     evening.run_until(evening.clock.now() + 500 * NS_PER_MS)
+    assert [bar.notes[0].pitch for bar in evening.performance.plans.ours().values()] == [72], "the bar is still open"
+    evening.start()
+    evening.run_until(evening.clock.now() + 500 * NS_PER_MS)
     bars = evening.performance.listener.context().bars
     assert [(note.onset, note.pitch) for note in bars[-1].notes] == [(0, 72), (24, 72), (48, 72), (72, 72)]
+
+
+@pytest.mark.parametrize("share", [0.2, 0.8])
+def test_a_song_that_stops_and_goes_on_loses_no_note_has_no_bar_more_and_the_same_is_ready(share: float) -> None:
+    evening = listened()
+    evening.at(8 * 96 + 4, lambda: evening.say(bytes((0x90, 50, 80))))
+    evening.to(8 + share)
+    performance, epoch = evening.performance, evening.performance.transport.epoch
+    ready, number = performance.plans.policy.suggestion, performance.listener.next_bar
+    for _ in range(3):
+        evening.stop()
+        evening.run_until(evening.clock.now() + 700 * NS_PER_MS)
+        assert (performance.listener.next_bar, performance.plans.policy.suggestion) == (number, ready)
+        tick = performance.place(evening.clock.now())[0]
+        assert [note.pitch for note in performance.listener.running_bar(tick).notes][-1:] == [50]
+        assert not performance.listener.sounding()
+        evening.start(round(tick), CONTINUE)
+        evening.run_until(evening.clock.now() + 40 * NS_PER_MS)
+    assert performance.transport.epoch > epoch
+    evening.to(9.5)
+    assert performance.listener.next_bar == number + 1
+    assert 50 in [note.pitch for note in performance.listener.context().bars[-1].notes]
+    evening.say(ACCEPT)
+    evening.to(14)
+    assert evening.ons()
+
+
+def test_a_song_that_stops_and_starts_elsewhere_breaks_off() -> None:
+    evening = listened()
+    evening.to(8.8)
+    evening.stop()
+    evening.run_until(evening.clock.now() + 500 * NS_PER_MS)
+    assert evening.performance.plans.policy.suggestion is not None
+    evening.start()
+    evening.run_until(evening.clock.now() + 500 * NS_PER_MS)
+    assert evening.performance.plans.policy.suggestion is None and evening.performance.listener.next_bar == 9
 
 
 def test_notes_are_passed_on_only_if_asked_for() -> None:

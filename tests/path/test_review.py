@@ -75,7 +75,7 @@ def test_when_the_ports_are_lost_nothing_is_held_any_more() -> None:
     evening.to(0.5)
     evening.say(bytes((0x90, 50, 80)))
     assert evening.performance.listener.sounding()
-    evening.performance.let_go(evening.clock.now())
+    evening.performance.ports_lost(evening.clock.now())
     assert evening.performance.listener.sounding() == ()
 
 

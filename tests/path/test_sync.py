@@ -7,6 +7,7 @@ import pytest
 from daw_assist.music.metre import Metre
 from daw_assist.suggest.hands import Hands
 from daw_assist.suggest.steer import Steer
+from daw_assist.transport.clock_follower import ClockFollower
 from daw_assist.transport.internal import InternalClock
 from daw_assist.transport.link import LinkTransport
 from daw_assist.transport.switch import Switch
@@ -102,6 +103,51 @@ def test_a_source_that_tells_its_metre_is_believed_again_when_it_comes_back() ->
         if meter is not None:
             steer(evening, meter=meter)
         assert evening.performance.grid.bar_at(evening.performance.place(evening.clock.now())[0]).metre == bars
+
+
+@pytest.mark.parametrize("sync", ["internal", "link"])
+def test_the_bar_that_breaks_off_keeps_its_own_bar_lines(sync: str) -> None:
+    evening = Evening(lead=choice(LinkTransport(Session(peers=1))))
+    evening.start()
+    evening.keys(0, 7)
+    evening.to(7.5)
+    steer(evening, meter="3/4")  # from bar 8 on
+    for bar in range(5):
+        for beat in range(3):
+            tick = 8 * 96 + bar * 72 + beat * 24
+            evening.at(tick, lambda pitch=40 + bar: evening.say(bytes((0x90, pitch, 80))))
+            evening.at(tick + 20, lambda pitch=40 + bar: evening.say(bytes((0x80, pitch, 0))))
+    evening.run_until(round(evening.origin + (8 * 96 + 3 * 72 + 60) * evening.tick_ns))
+    steer(evening, sync=sync)
+    evening.run_until(evening.clock.now() + 2 * 10**8)
+    evening.control("clock")  # our own clock goes on from there, so the bar goes on
+    evening.run_until(evening.clock.now() + 10**9)
+    last = evening.performance.listener.context().bars[11]
+    assert (last.metre, [(int(note.onset), note.pitch) for note in last.notes[:3]]) == (
+        Metre(3, 4),
+        [(0, 43), (24, 43), (48, 43)],
+    )
+
+
+def test_what_was_heard_before_another_metre_is_led_by_stays_as_it_was() -> None:
+    jack, clock, follower = Scripted("jack", 0), InternalClock(), ClockFollower(120)
+    jack.run(True)
+    lead = Switch(
+        {"clock": lambda _: (follower,), "jack": lambda _: (jack,)}, "clock", (follower, clock), run=lambda job: job()
+    )
+    evening = Evening(lead=lead)
+    evening.start()
+    for beat in range(24):
+        evening.at(beat * 24, lambda pitch=40 + beat // 4: evening.say(bytes((0x90, pitch, 80))))
+        evening.at(beat * 24 + 20, lambda pitch=40 + beat // 4: evening.say(bytes((0x80, pitch, 0))))
+    evening.to(5.9)
+    steer(evening, sync="jack")
+    evening.run_until(evening.clock.now() + 10**8)
+    heard = evening.performance.listener.context().bars[-3:]
+    assert [[(int(note.onset), note.pitch) for note in bar.notes] for bar in heard] == [
+        [(24 * beat, 40 + bar) for beat in range(4)] for bar in (3, 4, 5)
+    ]
+    assert evening.performance.grid.bar_line(0).metre == Metre(3, 4)
 
 
 def test_whether_what_is_played_is_passed_on_is_known() -> None:

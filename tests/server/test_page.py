@@ -20,6 +20,7 @@ from daw_assist.music.parts import Part
 from daw_assist.music.time import Ticks
 from daw_assist.server.limits import check_place, check_play
 from daw_assist.server.protocol import (
+    REQUESTS,
     ControlEvent,
     LiveView,
     decode_event,
@@ -127,7 +128,7 @@ QUICK = st.fixed_dictionaries(
 
 @given(changes=st.lists(QUICK, max_size=6))
 def test_moments_show_what_whole_views_would(changes: list[dict[str, Any]]) -> None:
-    teller, told, view = ViewTeller(), Told(), a_view()
+    teller, told, view = ViewTeller(0), Told(), a_view()
     for change in [{}, *changes]:
         view = msgspec.structs.replace(view, **change)
         teller.tell(told.ask, view)
@@ -145,7 +146,7 @@ def test_moments_show_what_whole_views_would(changes: list[dict[str, Any]]) -> N
     ids=lambda change: next(iter(change)),
 )  # fmt: skip
 def test_more_than_a_moment_can_say_is_told_whole(change: dict[str, Any]) -> None:
-    teller, told = ViewTeller(), Told()
+    teller, told = ViewTeller(0), Told()
     teller.tell(told.ask, a_view())
     changed = msgspec.structs.replace(a_view(), **change)
     teller.tell(told.ask, changed)
@@ -153,8 +154,29 @@ def test_more_than_a_moment_can_say_is_told_whole(change: dict[str, Any]) -> Non
     assert told.shown == msgspec.structs.replace(changed, whole=2)
 
 
+def test_two_live_processes_do_not_count_their_views_alike() -> None:
+    pages = [Page(viewer=None, sent=Bounded(8)) for _ in range(2)]  # type: ignore[arg-type]
+    told = [Told(), Told()]
+    for page, one in zip(pages, told, strict=True):
+        page.teller.tell(one.ask, a_view())
+    assert told[0].shown is not None and told[1].shown is not None
+    moment = moment_of(told[0].shown, msgspec.structs.replace(told[0].shown, now=50.0))
+    assert moment is not None and at_moment(told[1].shown, moment) is None
+
+
+def test_a_view_that_the_server_would_refuse_is_told_without_what_was_heard(serving: Any) -> None:
+    full = Bar(Metre(), tuple(Note(Ticks(i % 96), Part.KEYS, i // 96, Ticks(96), 127) for i in range(2_070)))
+    most = REQUESTS["live_view"].max_bytes
+    sizes = [
+        len(encode_request("live_view", 1, msgspec.structs.replace(a_view(), heard=(full,) * n))) for n in (11, 12)
+    ]
+    assert sizes[0] < most < sizes[1] < 1_048_576, sizes
+    with serving("echo").client() as client, pytest.raises(UsageError, match=f"takes {most}"):
+        client.send("live_view", msgspec.structs.replace(a_view(), heard=(full,) * 12))
+
+
 def test_a_server_that_has_forgotten_is_told_all_again() -> None:
-    teller, told = ViewTeller(), Told()
+    teller, told = ViewTeller(0), Told()
     teller.tell(told.ask, a_view())
     teller.forget()
     teller.tell(told.ask, msgspec.structs.replace(a_view(), now=13.0))

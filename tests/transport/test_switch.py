@@ -34,6 +34,7 @@ class Rig:
             {
                 "auto": lambda _: (self.follower, self.clock), "clock": lambda _: (self.follower,),
                 "internal": lambda _: (self.clock,), "link": self.link, "jack": self.jack,
+                "broken": self.broken,
                 "link first": lambda bpm: (*self.link(bpm), self.clock),
             },
             sync, (self.follower, self.clock), 120, self.jobs.append,
@@ -47,6 +48,9 @@ class Rig:
 
     def jack(self, bpm: float) -> tuple[Source, ...]:
         raise PortError("no JACK server answers")
+
+    def broken(self, bpm: float) -> tuple[Source, ...]:
+        raise RuntimeError("too many open files")
 
     def after(self, ms: float) -> None:
         self.now = HostNs(self.now + int(ms * NS_PER_MS))
@@ -111,6 +115,8 @@ def test_what_cannot_be_opened_leaves_the_song_alone_and_is_said() -> None:
     rig.choose("jack")
     assert (rig.switch.sync, rig.switch.running, rig.switch.epoch) == ("internal", True, epoch)
     assert rig.switch.complaint == "no JACK server answers"
+    rig.choose("broken")
+    assert (rig.switch.sync, rig.switch.complaint) == ("internal", "broken cannot be opened: too many open files")
     rig.choose("link")
     assert rig.switch.sync == "link"
     with pytest.raises(PortError):

@@ -107,6 +107,7 @@ def test_a_missing_or_wrong_token_is_refused_in_words(page_server: Any, token: s
         status, body, _ = page_server.http("GET", f"{path}?token={token}")
         assert status == 401 and b"token is missing or wrong" in body and body.count(b"\n") == 1
     assert page_server.http("GET", f"/export/song.mid?token={TOKEN}&token={token}")[0] == 401 or not token
+    assert page_server.http("GET", f"/export/song.mid?token={TOKEN}{'&a=b' * 20}")[0] == 401
     assert page_server.http("POST", "/drop", b"{}", {"Content-Type": "application/json"})[0] == 401
     assert page_server.http("POST", f"/drop?token={TOKEN}", b"{}", {"Content-Type": "application/json"})[0] == 401
     with pytest.raises(InvalidStatus) as refused:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from daw_assist.suggest.suggestion import Suggestion
 from daw_assist.suggest.view import PlayingView
@@ -125,6 +130,42 @@ def test_two_that_keep_their_history_in_one_file_lose_nothing_of_each_other(tmp_
     later = shown(yours, a_suggestion(seed=900), armed=True)
     found = {entry.id: entry.state for entry in HistoryFile(path).read()}
     assert found[kept] == found[later] == "accepted" and mine.items()[0]["id"] in found
+
+
+def test_the_newer_line_of_another_process_holds_and_what_it_adds_meanwhile_waits(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    one = HistoryFile(path)
+    made = Entry("aa", 3.0, 4, 0, "made", a_suggestion())
+    one.append(made)
+    two = HistoryFile(path)
+    two.read()
+    two.append(replace(made, state="accepted"))
+    for number in range(2 * MOST_ITEMS):  # so many that the file is written anew
+        one.append(Entry(f"n{number}", 3.0, 4, 0, "made", a_suggestion(seed=number)))
+    assert {entry.id: entry.state for entry in HistoryFile(path).read()}["aa"] == "accepted"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are not locked there")
+def test_while_one_writes_the_history_anew_another_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "history.jsonl"
+    one, two = HistoryFile(path), HistoryFile(path)
+    one.append(Entry("aa", 3.0, 4, 0, "made", a_suggestion()))
+    replaced, adding = (
+        Path.replace,
+        threading.Thread(target=two.append, args=(Entry("bb", 3.0, 4, 0, "made", a_suggestion()),)),
+    )
+
+    def slowly(self: Path, target: Path) -> Path:
+        adding.start()
+        adding.join(0.2)
+        assert adding.is_alive()
+        return replaced(self, target)
+
+    monkeypatch.setattr(Path, "replace", slowly)
+    one.read()
+    monkeypatch.undo()
+    adding.join(5)
+    assert {entry.id for entry in HistoryFile(path).read()} == {"aa", "bb"}
 
 
 def test_the_list_names_the_bar_of_the_song_in_whose_place_it_stands() -> None:

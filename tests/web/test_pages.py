@@ -50,7 +50,7 @@ def test_a_new_page_is_told_everything_at_once(page_server: Any, link: Any) -> N
     assert second.seen[0]["type"] == "hello"
 
 
-def test_within_a_bar_only_the_moment_is_told_and_a_new_page_gets_it_after_the_whole(
+def test_within_a_bar_only_the_moment_is_told_and_a_new_page_gets_the_whole_as_it_is_by_then(
     page_server: Any, link: Any
 ) -> None:
     first = page_server.open()
@@ -64,16 +64,33 @@ def test_within_a_bar_only_the_moment_is_told_and_a_new_page_gets_it_after_the_w
         assert "heard" not in told and told["ours"]["notes"] == []
     assert page_server.hub.view.open == a_bar(60, 61, 62) and page_server.hub.view.heard == whole.heard
     second = page_server.open()
-    assert second.next("view")["view"]["plan"]["id"]
-    assert second.next("moment")["moment"]["now"] == 30.0
+    seen = second.next("view")["view"]
+    assert seen["plan"]["id"] and (seen["now"], seen["chord"], len(seen["open"]["notes"])) == (30.0, "C", 3)
     link.publish("moment", msgspec.structs.replace(moment, of=3, now=99.0))
     link.show(whole=5, changed=9)
     assert first.next("view", lambda told: told["view"]["changed"] == 9)
     assert not any(told["type"] == "moment" and told["moment"]["now"] == 99.0 for told in first.seen)
-    third = page_server.open()
-    assert third.next("view")["view"]["whole"] == 5
-    third.next("presets")
-    assert not any(told["type"] == "moment" for told in third.seen)
+
+
+def test_keys_that_are_down_on_a_page_that_goes_are_let_go(page_server: Any, link: Any) -> None:
+    one, two = page_server.open(), page_server.open()
+    assert one.ask("play", messages=[[0x90, 60, 80], [0x90, 62, 80], [0x99, 36, 80], [0xB0, 64, 127]])["ok"]
+    assert one.ask("play", messages=[[0x80, 62, 0], [0x90, 36, 0]])["ok"]
+    assert two.ask("play", messages=[[0x90, 70, 80]])["ok"]
+    one.socket.close()
+    wait_for(lambda: len([name for name in link.names() if name == "play"]) == 4)
+    assert link.last("play").messages == (b"\x80\x3c\x00", b"\x89\x24\x00")
+
+
+def test_what_is_rejected_between_two_whole_views_is_noted(page_server: Any, link: Any) -> None:
+    page = page_server.open()
+    whole = link.show(plan=a_plan(a_suggestion()), whole=4)
+    page.next("history", lambda told: told["items"])
+    link.control("undo")
+    link.publish("moment", moment_of(whole, msgspec.structs.replace(whole, now=20.0)))
+    page.next("moment")
+    link.control("reject")
+    assert page.next("history", lambda told: told["items"][0]["state"] == "rejected")
 
 
 def test_controls_go_to_the_server_as_they_are(page_server: Any, link: Any) -> None:
