@@ -37,6 +37,7 @@ from daw_assist.suggest.harmony_asked import fault_of_harmony
 from daw_assist.suggest.harmony_plan import Harmonization
 from daw_assist.suggest.modes import Mode, Turns, turns_of
 from daw_assist.suggest.policy import Chosen, Narrow, narrowed
+from daw_assist.suggest.rank import NO_CHOICE
 from daw_assist.suggest.steer import Steer, parse_fill, parse_mode, parse_sync, steered, steered_chords
 from daw_assist.suggest.suggestion import Settings, Suggestion
 from daw_assist.suggest.view import Hear, Place, placed
@@ -95,6 +96,9 @@ class Performance:
         self._fill, self._taps = fill, TapTempo()
         self._told_metre: Metre | None = None
         self._led_by = transport.name
+        self._listened: Suggestion | None = None
+        """What is held only because it is, or was, listened to."""
+        self._listened_until: int | None = None
         self._coming: BarGrid | None = None
         """By which bar lines the song goes on, once what breaks off has been closed by those of now."""
         self._made_with = settings, harmony.settings if harmony is not None else None
@@ -166,9 +170,7 @@ class Performance:
         elif name == "mute":
             self._mute(not self.muted)
         elif name == "audition":
-            shown, index = self.plans.policy.suggestion, self.plans.policy.index
-            beat = self.grid.bar_at(self._last[0]).metre.beat_ticks
-            self.audition.toggle(shown.candidates[index] if shown is not None else None, now, beat)
+            self._listen(now)
         elif name in ("tap", "clock"):
             self._lead(name, now)
         elif name in ("learn", "unlearn") and control.action in ACTIONS:
@@ -199,6 +201,23 @@ class Performance:
                 self.complaint = "nothing is ready yet: what was accepted plays as soon as something is"
         self.plans.paused = False
         self._chords(self.mode.has_chords, now)
+
+    def _listen(self, now: HostNs) -> None:
+        """Hear the candidate that is shown, or end that. It stays, so that it can be accepted, for a bar after its end too."""
+        policy, beat = self.plans.policy, self.grid.bar_at(self._last[0]).metre.beat_ticks
+        shown = policy.suggestion
+        self.audition.toggle(shown.candidates[policy.index] if shown is not None else None, now, beat)
+        if self.audition.is_playing and not policy.held:
+            policy.hold()
+            self._listened, self._listened_until = shown, None
+
+    def _let_listened_go(self, bar: int) -> None:
+        if self._listened is not self.plans.policy.suggestion or not self.plans.policy.held:
+            self._listened = None
+        elif self.audition.is_playing or self._listened_until is None:
+            self._listened_until = bar + 2
+        elif bar >= self._listened_until:
+            self.plans.policy.held, self._listened = False, None
 
     def _give_up(self, name: str, now: HostNs) -> None:
         """End what the assistant plays; what is ready is rejected, taken back, or left."""
@@ -388,7 +407,10 @@ class Performance:
             self.counters["settings_taken_back"] += 1
 
     def offer(self, suggestion: Suggestion) -> None:
-        """Candidates of the engine."""
+        """Candidates of the engine; of those that are no choice none is shown, if there are others."""
+        chosen = tuple(one for one in suggestion.candidates if not NO_CHOICE.intersection(one.faults))
+        if chosen:
+            suggestion = replace(suggestion, candidates=chosen)
         if self.mode is Mode.FILL:
             placed = self.fill.placed(suggestion)
             if placed is None:
@@ -429,6 +451,8 @@ class Performance:
         if self.mode.has_plans:
             self.plans.step(now, tick, self._bar)
         self._bar = self.grid.bar_at(tick).index
+        if self._listened is not None:
+            self._let_listened_go(self._bar)
         if self.mode is Mode.FILL:
             self.fill.step(self._bar)
 

@@ -44,6 +44,8 @@ Finding = tuple[int, str]
 
 SILENT: Final[Finding] = (32, "silent")
 SAME: Final[Finding] = (16, "the same as another")
+NO_CHOICE: Final = frozenset((SILENT[1], SAME[1]))
+"""Faults that leave nothing to choose."""
 
 
 @dataclass(frozen=True, slots=True)

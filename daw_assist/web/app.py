@@ -97,7 +97,11 @@ class _Desk:
 
     def __init__(self, hub: Hub, static: Path) -> None:
         self._hub, self._static = hub, static
-        self._sounds, self._exports, self._drop = Sounds(), Exports(), Drop(hub.bridge.ask, lambda: hub.view)
+        self._sounds, self._exports, self._drop = (
+            Sounds(),
+            Exports(),
+            Drop(hub.bridge.ask, lambda: hub.view, hub.song.dropped),
+        )
         self._pool = ThreadPoolExecutor(3, "desk")
 
     def close(self) -> None:
@@ -125,7 +129,7 @@ class _Desk:
         async def made() -> Response:
             if kind not in KINDS:
                 raise RequestError("not_found", f"nothing is written as .{kind[:12]}; there are {', '.join(KINDS)}")
-            asked = wanted(what, self._hub.view, self._hub.history)
+            asked = wanted(what, self._hub.view, self._hub.history, self._hub.song.bars())
             data = await self._apart(self._exports.made, asked, kind)
             named = {"content-disposition": f'attachment; filename="{asked.name}.{kind}"'}
             return Response(data, media_type=KINDS[kind], headers=_NO_STORE | named)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Final
 
@@ -17,6 +17,7 @@ import msgspec
 
 from daw_assist.audio_in.kinds import SUFFIXES
 from daw_assist.errors import RequestError
+from daw_assist.music.bars import Bar
 from daw_assist.server.protocol import HearRequest
 from daw_assist.suggest.view import LiveView
 from daw_assist.web.page_words import bars_from, decoded, refused, request_from
@@ -53,9 +54,11 @@ class Drop:
         self,
         ask: Callable[..., Awaitable[Any]],
         view: Callable[[], LiveView | None] = lambda: None,
+        about_to_be_heard: Callable[[Sequence[Bar]], None] = lambda bars: None,
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._ask, self._view, self._patience_s = ask, view, patience_s
+        self._about_to_be_heard = about_to_be_heard
         self._busy = False
 
     async def take(self, body: bytes | bytearray) -> dict[str, Any]:
@@ -76,6 +79,7 @@ class Drop:
         if heard.fault is not None:
             raise refused(heard.fault)
         bars = bars_from(heard.bars)
+        self._about_to_be_heard(bars)
         await self._ask("hear", HearRequest(bars), 10.0)
         is_set = await self._follow(heard)
         line = heard.line + (f"; the clock is set to {heard.bpm:g} BPM in {heard.meter}" if is_set else "")

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from daw_assist.errors import RequestError
@@ -32,6 +33,8 @@ KINDS: Final = {
     "png": "image/png", "svg": "image/svg+xml",
 }  # fmt: skip
 """What can be written, and what the browser is told that it is."""
+MOST_MINUTES: Final = 20
+"""Of sound, which is made in memory."""
 _SOUND: Final = ("wav", "mp3")
 _HISTORY: Final = re.compile(r"history-([0-9a-f]{1,32})")
 
@@ -48,8 +51,13 @@ class Wanted:
     caption: str = ""
 
 
-def wanted(what: str, view: LiveView | None, history: History) -> Wanted:
-    """`suggestion`, `song` or `history-ID`; `RequestError` (not_found) where there is no such thing."""
+def wanted(
+    what: str, view: LiveView | None, history: History, song: Mapping[int, Bar] = MappingProxyType({})
+) -> Wanted:
+    """`suggestion`, `song` or `history-ID`; `RequestError` (not_found) where there is no such thing.
+
+    `song`: bars by number that were heard before those which the view has.
+    """
     bpm = 120.0 if view is None else view.bpm
     if match := _HISTORY.fullmatch(what):
         entry = history.get(match[1])
@@ -61,7 +69,7 @@ def wanted(what: str, view: LiveView | None, history: History) -> Wanted:
             raise RequestError("not_found", "nothing is suggested yet: play a bar, or ask for a suggestion")
         return Wanted("daw-assist-suggestion", "Suggestion", shown.bars, None, bpm, _caption(shown))
     if what == "song":
-        bars, new_from = ((), None) if view is None else song_bars(view)
+        bars, new_from = ((), None) if view is None else song_bars(view, song)
         shown = None if view is None else _shown(view)
         if not any(bar.notes for bar in bars):
             raise RequestError("not_found", "nothing was heard yet, so there is no song")
@@ -69,10 +77,10 @@ def wanted(what: str, view: LiveView | None, history: History) -> Wanted:
     raise RequestError("not_found", "there is no such thing to export; there are suggestion, song and history-ID")
 
 
-def song_bars(view: LiveView) -> tuple[tuple[Bar, ...], int | None]:
+def song_bars(view: LiveView, older: Mapping[int, Bar] = MappingProxyType({})) -> tuple[tuple[Bar, ...], int | None]:
     """What was heard, with the suggestion shown at its place; and the place in them at which that begins."""
     start = view.number - len(view.heard)
-    laid = {start + i: bar for i, bar in enumerate(view.heard)}
+    laid = dict(older) | {start + i: bar for i, bar in enumerate(view.heard)}
     if view.open.notes:
         laid[view.number] = view.open
     shown = _shown(view)
@@ -83,7 +91,11 @@ def song_bars(view: LiveView) -> tuple[tuple[Bar, ...], int | None]:
         first = view.plan.number if min(laid, default=ahead) <= view.plan.number <= ahead + MAX_BARS else ahead
         for number, bar in enumerate(shown.bars, first):
             old = laid.get(number)
-            notes = () if old is None else tuple(note for note in old.notes if note.onset < bar.length)
+            notes = (
+                ()
+                if old is None or view.plan.in_place
+                else tuple(note for note in old.notes if note.onset < bar.length)
+            )
             laid[number] = replace(bar, notes=tuple(sorted({*bar.notes, *notes})))
     low = min(laid, default=0)
     metre = view.open.metre
@@ -126,6 +138,12 @@ class Exports:
         """
         song = song_of(what.bars, what.bpm)
         if kind in _SOUND:
+            minutes = sum(bar.length for bar in what.bars) / TICKS_PER_QUARTER / what.bpm
+            if minutes > MOST_MINUTES:
+                raise RequestError(
+                    "too_big",
+                    f"{minutes:.0f} minutes are more than the {MOST_MINUTES} that are played here: save the .mid and render it",
+                )
             return self._sound(what, song, kind)
         if kind == "mid":
             return write_midi(from_song(song), what.name)

@@ -44,7 +44,7 @@ def heard(path: Path, name: str) -> dict[str, Any]:
     if not line:
         line = f"{name}: {notes} notes in {len(bars)} bar{'s' if len(bars) > 1 else ''}"
     if len(kept) < len(bars):
-        line += f"; the last {len(kept)} are worked on"
+        line += f"; the last {len(kept)} are taken in"
     end = Ticks(sum(bar.length for bar in bars) - 1)
     tempo = round(song.tempo.bpm_at(end), 3)
     return {"bars": shaped(kept), "line": line, "bpm": tempo, "meter": str(bars[0].metre)}

@@ -28,6 +28,7 @@ from daw_assist.web.outbox import Outbox
 from daw_assist.web.own_asks import OwnAsks
 from daw_assist.web.page_words import PASSED_ON, PageAsk, ask_from, hello, refused, request_from, shaped, text_of
 from daw_assist.web.presets import Presets
+from daw_assist.web.whole_song import WholeSong
 
 MOST_PAGES: Final = 16
 MOST_WORKING: Final = 64
@@ -47,6 +48,7 @@ class Hub:
         self._file = file = None if folder is None else HistoryFile(folder / "history.jsonl")
         write = (lambda entry: None) if file is None else lambda entry: self._chore(self._keep, file, entry)
         self.history = History([] if file is None else file.read(), write)
+        self.song = WholeSong()
         self._presets = Presets(None if folder is None else folder / "presets.json")
         self.bridge = make_bridge(self.news)
         self._own = OwnAsks(self.bridge.ask)
@@ -143,6 +145,8 @@ class Hub:
         before, self.view = self.view, view
         moment = moment_of(before, view) if is_moment and before is not None else None
         plan_id = self._plan_id = self.history.saw(view)
+        if moment is None:
+            self.song.saw(view)
         text = self._view_text(view) if moment is None else text_of({"type": "moment", "moment": shaped(moment)})
         for page in self._pages:
             if moment is None:

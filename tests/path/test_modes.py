@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -219,6 +220,41 @@ def test_an_audition_sounds_on_its_own_channel_from_the_next_beat_and_is_no_hist
     assert abs(struck[0][0] - evening.due(7.75 * BAR)) < NS_PER_MS
     assert all({note.pitch for note in bar.notes} <= {MINE} for bar in evening.closed)
     assert_silent(evening)
+
+
+def test_what_is_listened_to_stays_to_be_accepted_until_a_bar_after_its_end() -> None:
+    evening = listened()
+    evening.keys(8, 12)
+    policy = evening.performance.plans.policy
+    evening.control("next")
+    evening.control("audition")
+    heard = policy.suggestion
+    evening.to(9.9)
+    assert evening.performance.audition.is_playing and (policy.suggestion, policy.index) == (heard, 1)
+    while evening.performance.audition.is_playing:
+        evening.run_until(evening.clock.now() + 20 * NS_PER_MS)
+    evening.to(int(evening.performance.position_bar or 0) + 1.5)
+    assert policy.suggestion is heard and policy.held
+    evening.to(int(evening.performance.position_bar or 0) + 3.5)
+    assert policy.suggestion is not heard and not policy.held
+
+    evening.control("audition")
+    heard = policy.suggestion
+    evening.say(ACCEPT)
+    evening.to(int(evening.performance.position_bar or 0) + 1.5)
+    assert evening.performance.playing is not None and evening.performance.playing.suggestion is heard
+
+
+def test_candidates_that_are_no_choice_are_not_shown_where_there_are_others() -> None:
+    evening = listened()
+    policy = evening.performance.plans.policy
+    shown = policy.suggestion
+    assert shown is not None
+    good, silent, same = (replace(shown.candidates[0], faults=f) for f in ((), ("silent",), ("the same as another",)))
+    evening.performance.offer(replace(shown, candidates=(good, silent, same)))
+    assert policy.suggestion is not None and policy.suggestion.candidates == (good,)
+    evening.performance.offer(replace(shown, candidates=(same, silent)))
+    assert len(policy.suggestion.candidates) == 2
 
 
 def test_while_the_song_stands_an_audition_sounds_at_once_and_ends_when_asked_again() -> None:
