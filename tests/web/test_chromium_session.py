@@ -363,7 +363,8 @@ def test_cards_choose_and_buttons_mute_and_let_listen(page: Any) -> None:
 
 KEYBOARD = """
 globalThis.port = {id: 'one', name: 'Test Keys', state: 'connected', onmidimessage: null};
-navigator.requestMIDIAccess = async () => ({inputs: new Map([['one', globalThis.port]]), addEventListener() {}});
+const inputs = new Map([['one', globalThis.port]]);
+navigator.requestMIDIAccess = async () => ({inputs, addEventListener(_, tell) { globalThis.told = tell; }});
 """
 
 
@@ -395,6 +396,21 @@ def test_a_pedal_is_learned_and_forgotten_in_the_panel(browser: Any, live: Live)
         row.get_by_role("button", name="Take Mute off").click()
         wait_for(page, "!Object.values(state.view.hands).includes('mute')")
         assert row.get_by_role("button", name="Take Mute off").count() == 0
+
+
+def test_a_keyboard_that_is_unplugged_leaves_no_key_down(browser: Any, live: Live) -> None:
+    with a_page(browser, live, script=KEYBOARD) as page:
+        page.get_by_role("button", name="MIDI keyboard").click()
+        page.get_by_text("Listening to Test Keys.").wait_for()
+        set_running(page, True)
+        midi(page, 0x90, 64, 90)
+        wait_for(page, "state.held === 1 && state.view.open.notes.length > 0")
+        page.evaluate("globalThis.port.state = 'disconnected'; globalThis.told()")
+        wait_for(page, "state.held === 0")
+        page.evaluate("globalThis.port.state = 'connected'; globalThis.told()")
+        midi(page, 0x90, 64, 90)
+        wait_for(page, "state.held === 1")
+        midi(page, 0x80, 64, 0)
 
 
 def test_a_learning_that_was_begun_can_be_left_and_all_is_as_it_was(browser: Any, live: Live) -> None:
@@ -711,3 +727,154 @@ def test_a_server_that_is_killed_is_said_to_be_away_until_it_makes_suggestions_a
         wait_for(page, f"state.view.plan !== null && state.view.plan.suggestion.epoch !== {seen}", 30)
         page.keyboard.press("Enter")
         wait_for(page, "state.view.plan?.armed || state.view.playing !== null")
+
+
+def lead(page: Any, sync: str) -> None:
+    """Choose what leads, as a composer would."""
+    page.get_by_label("In time with").select_option(sync)
+    wait_for(page, f"state.view.sync === '{sync}'")
+
+
+def says(page: Any, pattern: str, seconds: float = 20.0) -> None:
+    page.locator("#guide", has_text=re.compile(pattern)).wait_for(timeout=seconds * 1000)
+
+
+def test_start_tap_and_tempo_rest_and_say_why_where_another_clock_leads(page: Any) -> None:
+    start, tap, tempo = (
+        page.locator("#start"),
+        page.get_by_role("button", name="Tap"),
+        page.get_by_label("Tempo, beats a minute"),
+    )
+    lead(page, "link")
+    try:
+        says(page, "Ableton Link leads: start it there")
+        for control, does in ((start, "start it"), (tap, "tap the tempo"), (tempo, "set the tempo")):
+            assert control.is_disabled()
+            assert control.get_attribute("title") == f"Ableton Link leads: {does} there"
+        page.keyboard.press("Space")
+        toast(page, "Ableton Link leads: start it there")
+        page.keyboard.press("n")
+        toast(page, "Ableton Link leads: tap the tempo there")
+        assert not value(page, "state.view.running")
+    finally:
+        lead(page, "internal")
+    for control in (start, tap, tempo):
+        assert control.is_enabled()
+        assert control.get_attribute("title") is None
+    page.keyboard.press("Space")
+    wait_for(page, "state.view.running")
+
+
+@pytest.mark.parametrize(
+    ("sync", "source", "running", "who"),
+    [
+        ("auto", "midi clock", True, "The DAW's MIDI clock"), ("auto", "jack", True, "JACK"),
+        ("auto", "midi clock", False, None), ("auto", "internal", True, None), ("internal", "internal", False, None),
+        ("clock", "midi clock", False, "The DAW's MIDI clock"), ("jack", "jack", True, "JACK"),
+        ("link", "link", False, "Ableton Link"),
+    ],
+)  # fmt: skip
+def test_who_leads_is_told_from_what_was_chosen_and_who_runs(
+    page: Any, sync: str, source: str, running: bool, who: str | None
+) -> None:
+    told = page.evaluate(
+        "async view => (await import('/static/acts.js')).leader(view)",
+        {"sync": sync, "source": source, "running": running},
+    )
+    assert told == who
+
+
+def test_bars_from_before_the_count_began_anew_are_named_in_words(page: Any) -> None:
+    with_bars_heard(page, 3)
+    lead(page, "link")
+    try:
+        wait_for(page, "state.view.bar === 0 && state.view.number > 0")
+        page.keyboard.press("[")
+        wait_for(page, "state.bars !== null")
+        assert page.locator("#fill .label").inner_text() == "Fill the bars you picked"
+        page.locator("#fill").click()
+        wait_for(page, "state.view.plan?.in_place", 40)
+        says(page, "Outlined over the bars you picked")
+        page.get_by_role("button", name="Let the picked bars go").click()
+        says(page, "Outlined over bars from before")
+    finally:
+        page.get_by_role("button", name="Reject").click()
+        lead(page, "internal")
+
+
+def test_trade_says_whose_turn_it_is(page: Any) -> None:
+    page.get_by_role("radio", name="Trade").click()
+    wait_for(page, "state.view.mode === 'trade'")
+    says(page, "Press Start, then play 4 bars; it answers by itself")
+    bars = open_panel(page, "Steer").locator("#steer-bars")
+    bars.press("Home")
+    bars.press("ArrowRight")
+    wait_for(page, "state.view.settings.bars === 2")
+    set_running(page, True)
+    says(page, r"Your turn: play 2 bars; it answers by itself\.")
+    play_tune(page, "adgkjgda")
+    says(page, r"It answers: bar 1 of 2\.")
+    says(page, r"It answers: bar 2 of 2\.")
+    says(page, r"Your turn: play 2 bars")
+    page.keyboard.press("Backspace")
+    wait_for(page, "state.view.paused")
+    says(page, "Enter lets it go on")
+    assert page.locator("#accept .label").inner_text() == "Go on"
+    page.keyboard.press("Enter")
+    wait_for(page, "!state.view.paused")
+    says(page, r"Your turn: play 2 bars|It answers")
+    bars.press("Home")
+    says(page, r"Your turn: play 1 bar;|It answers")
+    bars.press("ArrowRight")
+    bars.press("ArrowRight")
+    bars.press("ArrowRight")
+    wait_for(page, "state.view.settings.bars === 4")
+
+
+def test_a_locked_seed_is_shown_as_it_was_set(page: Any) -> None:
+    with_held_suggestion(page, running=False)
+    panel = open_panel(page, "Steer")
+    seed, lock = panel.get_by_label("Seed"), panel.get_by_role("button", name="Lock")
+    shown = "String(state.view.plan.suggestion.candidates[state.view.plan.index].seed)"
+    box = "document.querySelector('[aria-label=Seed]').value"
+    wait_for(page, f"{box} === {shown}")
+    seed.fill("4242")
+    seed.press("Enter")
+    wait_for(page, "state.view.settings.seed === 4242")
+    lock.click()
+    try:
+        wait_for(page, f"state.view.seed_locked && {box} === '4242'")
+        page.get_by_role("button", name="Next candidate").click()
+        wait_for(page, f"state.view.plan.index === 1 && {box} === '4242' && {shown} !== '4242'")
+    finally:
+        lock.click()
+    wait_for(page, f"!state.view.seed_locked && {box} === {shown}")
+
+
+@pytest.mark.parametrize("typed", ["999", "-5", ""])
+def test_a_tempo_that_cannot_be_is_put_back_and_the_range_is_said(page: Any, typed: str) -> None:
+    tempo = page.get_by_label("Tempo, beats a minute")
+    tempo.fill(typed)
+    tempo.press("Enter")
+    assert tempo.input_value() == "160"
+    toast(page, "from 20 to 300 beats a minute")
+    low, high = value(page, "state.hello.ranges.bpm")
+    assert low <= 20 < 300 <= high
+    assert value(page, "state.view.bpm") == 160
+
+
+def test_space_starts_the_music_after_a_slider_was_dragged_and_keys_keep_the_slider(page: Any) -> None:
+    slider = open_panel(page, "Steer").locator("#steer-density")
+    box = slider.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 4, box["y"] + 90, steps=5)  # and let go beside it
+    page.mouse.up()
+    wait_for(page, "state.view.settings.density === 7")
+    assert focused(page)["id"] != "steer-density"
+    page.keyboard.press("Space")
+    wait_for(page, "state.view.running")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    wait_for(page, "state.view.settings.density === 6")
+    assert focused(page)["id"] == "steer-density"

@@ -16,6 +16,19 @@ export const steer = (settings) => act("steer", { settings });
 
 /** Whether accept and reject mean what is played along, and not a suggestion: in accompany the plan is what the drums play next. */
 export const chordsAlone = (view) => Boolean(view && (view.mode === "accompany" ? !view.plan?.in_place : view.mode === "harmonize" && !view.plan));
+/** Whether accept means that it may answer again: in trade, after it was stopped. */
+export const answersAgain = (view) => Boolean(view && view.mode === "trade" && view.paused && !view.plan?.in_place);
+
+const LEADERS = { clock: "The DAW's MIDI clock", "midi clock": "The DAW's MIDI clock", jack: "JACK", link: "Ableton Link" };
+
+/** Who leads, so that Start, Tap and tempo are not ours to give; null where they are. */
+export function leader(view = state.view) {
+  if (!view) return null;
+  if (!["auto", "internal"].includes(view.sync)) return LEADERS[view.sync] ?? "Another clock";
+  return view.running && view.source !== "internal" ? LEADERS[view.source] ?? "Another clock" : null;
+}
+/** Why not, as a line: `what` is to be done there. Null where it can be done here. */
+export const elsewhere = (what) => { const who = leader(); return who && `${who} leads: ${what} there`; };
 
 /** What must be done first, so that what is asked is asked of what is seen here: editing sets it. */
 export const before = { settle: async () => {}, choosing: async () => {} };
@@ -25,12 +38,14 @@ const needsPlan = (name, fields) => (plan() ? act(name, fields) : toast("There i
 
 export async function startStop() {
   wake();
+  const not = elsewhere(state.view?.running ? "stop it" : "start it");
+  if (not) return toast(`${not}.`);
   await act("clock");
 }
 
 export async function accept(fields = {}) {
   await before.settle();
-  if (chordsAlone(state.view)) return act("accept");
+  if (chordsAlone(state.view) || answersAgain(state.view)) return act("accept");
   return needsPlan("accept", fields);
 }
 export async function step(by) { await before.choosing(); return needsPlan(by > 0 ? "next" : "previous"); }
@@ -40,7 +55,10 @@ export async function audition() { wake(); await before.settle(); return needsPl
 export const hold = () => needsPlan("hold");
 export const undo = () => act("undo");
 export const mute = () => act("mute");
-export const tap = () => act("tap");
+export function tap() {
+  const not = elsewhere("tap the tempo");
+  return not ? toast(`${not}.`) : act("tap");
+}
 export function panic() { allOff(); silence(); return act("panic"); }
 export const metronome = () => set("metronome", !clicks());
 export function listen() { if (hears()) silence("port"); set("hears", !hears()); }
@@ -53,7 +71,9 @@ export function fillPicked() {
 
 export function setMode(mode) {
   if (mode !== "fill") return steer({ mode });
-  if (!state.bars) return toast("Pick the bars to fill first: drag along the numbers above the notes, then choose Fill.");
+  const own = state.view?.source === "internal";
+  if (!state.bars) return toast(`Pick the bars to fill first: drag along the numbers above the notes, then ${own ? "press Fill bars" : "choose Fill"}.`);
+  if (songBar(state.bars[0]) < 1) return toast("The bars you picked are from before: press Fill under the notes, or pick later ones.");
   return steer({ mode, fill: `${songBar(state.bars[0])}-${songBar(state.bars[1])}` });
 }
 

@@ -2,21 +2,22 @@
 
 import { state, on, set } from "./state.js";
 import { $, h, button, say, show, mark, select, isTyping, kept } from "./dom.js";
-import { act, steer, startStop, accept, chordsAlone, step, reject, audition, hold, undo, mute, tap, panic, metronome, listen, setMode, fillPicked, pickBars } from "./acts.js";
+import { act, steer, toast, startStop, elsewhere, accept, chordsAlone, answersAgain, step, reject, audition, hold, undo, mute, tap, panic, metronome, listen, setMode, fillPicked, pickBars } from "./acts.js";
 import { setVolume, volume, hears } from "./sound.js";
 import { clicks as clicking } from "./metronome.js";
 import { setTheme, isDark } from "./colours.js";
 import { follow, zoomBy } from "./roll.js";
 import { editKey, toggleEdit } from "./edit.js";
-import { songBar } from "./timeline.js";
+import { barsNamed } from "./timeline.js";
 import { help } from "./help.js";
 
 const key = (shown, aria = shown) => ({ shown, aria });
 const MODES = {
   continue: ["Continue", "Suggests what follows; plays when you accept"], trade: ["Trade", "You play some bars, then it answers, in turn"],
   harmonize: ["Harmonize", "Chords under your melody"], accompany: ["Accompany", "Bass, chords and drums under what you play"],
-  fill: ["Fill", "Bars between two places of the song, in every pass"],
+  fill: ["Fill", "Bars between two places of the song; with a loop in the DAW, in every pass"],
 };
+const TEMPI = [20, 300];
 const METRES = ["4/4", "3/4", "2/4", "6/8", "5/4", "7/8", "9/8", "12/8"];
 
 const KEYS = {
@@ -44,22 +45,41 @@ function pressed(event) {
 }
 
 function tempo() {
-  const bpm = h("input", { type: "number", min: "20", max: "300", step: "1", "aria-label": "Tempo, beats a minute", inputmode: "numeric" });
+  const bpm = h("input", { type: "number", step: "1", "aria-label": "Tempo, beats a minute", inputmode: "numeric" });
   bpm.addEventListener("change", () => {
-    const value = Number(bpm.value);
-    if (value >= 20 && value <= 300) steer({ bpm: value });
+    const value = Number(bpm.value), [low, high] = tempi();
+    if (bpm.value !== "" && value >= low && value <= high) steer({ bpm: value });
+    else { put(); toast(`The tempo can be from ${low} to ${high} beats a minute.`); }
     bpm.blur();
   });
+  const put = () => { bpm.value = String(Math.round((state.view?.bpm ?? 120) * 10) / 10); };
+  on("hello", (hello) => { if (hello) [bpm.min, bpm.max] = tempi(); });
   const metre = select("Metre", METRES.map((name) => [name, name]), (value) => steer({ meter: value }));
   on("view", (view) => {
     if (!view) return;
-    const text = String(Math.round(view.bpm * 10) / 10);
-    if (document.activeElement !== bpm && bpm.value !== text) bpm.value = text;
+    if (document.activeElement !== bpm) put();
+    led(bpm, "set the tempo");
+    led(taps, "tap the tempo");
     const name = view.open?.metre ?? "4/4";
     if (![...metre.options].some((option) => option.value === name)) metre.append(h("option", { value: name }, name));
     if (document.activeElement !== metre && metre.value !== name) metre.value = name;
   });
-  $("tempo").append(h("label", { class: "bpm" }, bpm, h("span", {}, "bpm")), button("Tap", tap, { key: key("N"), kind: "quiet" }), metre);
+  const taps = button("Tap", tap, { key: key("N"), kind: "quiet" });
+  $("tempo").append(h("label", { class: "bpm" }, bpm, h("span", {}, "bpm")), taps, metre);
+}
+
+/** Lowest and highest that can be set here. */
+function tempi() {
+  const [low, high] = state.hello?.ranges.bpm ?? TEMPI;
+  return [Math.max(low, TEMPI[0]), Math.min(high, TEMPI[1])];
+}
+
+/** Where another clock leads this cannot be used, and says why. */
+function led(control, what) {
+  const not = elsewhere(what);
+  control.disabled = Boolean(not);
+  if (not) mark(control, "title", not);
+  else control.removeAttribute("title");
 }
 
 function modes() {
@@ -132,20 +152,15 @@ function row() {
   const no = button("Reject", reject, { key: key("⌫", "Backspace") }), needs = [yes, first, parts];
   on("view bars", () => {
     const view = state.view;
-    const chords = chordsAlone(view);
-    for (const one of needs) one.disabled = chords ? one !== yes : !view?.plan;
+    const chords = chordsAlone(view), again = answersAgain(view);
+    for (const one of needs) one.disabled = chords || again ? one !== yes : !view?.plan;
     show(now, Boolean(view && !view.running && view.heard.some((bar) => bar.notes.length)));
     show(fill, Boolean(state.bars));
-    if (state.bars) {
-      const named = [...new Set(state.bars)].map(songBar);
-      say(fill.querySelector(".label"), named[0] < 1 ? "Fill picked bars" : `Fill ${named.length > 1 ? "bars" : "bar"} ${named.join("–")}`);
-    }
+    if (state.bars) say(fill.querySelector(".label"), `Fill ${barsNamed(...state.bars) ?? "the bars you picked"}`);
     show(clear, Boolean(state.bars));
-    say(yes.querySelector(".label"), chords ? "Chords on" : view?.plan?.armed ? "Coming next" : "Accept");
-    say(no.querySelector(".label"), chords ? "Chords off" : "Reject");
-    for (const [one, is] of [[yes, view?.chords_on === true], [no, view?.chords_on === false]]) {
-      if (chords && typeof view.chords_on === "boolean") mark(one, "aria-pressed", is);
-      else one.removeAttribute("aria-pressed");
+    for (const [one, is, word, usual] of [[yes, view?.chords_on === true, "on", again ? "Go on" : view?.plan?.armed ? "Coming next" : "Accept"], [no, view?.chords_on === false, "off", "Reject"]]) {
+      say(one.querySelector(".label"), !chords ? usual : is ? `Chords are ${word}` : `Turn chords ${word}`);
+      one.classList.toggle("is", chords && is);
     }
   });
   $("actions").append(
@@ -167,6 +182,7 @@ export function startControls() {
     const going = Boolean(view?.running);
     say(start.firstChild, going ? "Stop " : "Start ");
     start.classList.toggle("going", going);
+    led(start, going ? "stop it" : "start it");
   });
   tempo();
   modes();
@@ -177,4 +193,7 @@ export function startControls() {
   on("follow", (is) => show(back, !is));
   show(back, false);
   addEventListener("keydown", pressed);
+  let slid = null; // a slider that was moved with the mouse gives the focus back, so that Space goes on to act on the music
+  addEventListener("pointerdown", ({ target }) => { slid = target instanceof Element ? target.closest("input[type=range]") : null; });
+  for (const type of ["pointerup", "pointercancel"]) addEventListener(type, () => { slid?.blur(); slid = null; });
 }

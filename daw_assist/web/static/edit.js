@@ -86,9 +86,10 @@ export function changed() {
 
 /** Send at once what waits to be sent; done when all that was sent has been answered. */
 export function flush() {
-  if (!timer || !draft()) return sending;
+  if (!timer) return sending;
   clearTimeout(timer);
   timer = 0;
+  if (!draft()) return sending;
   const bars = settled(), all = candidates().map((one) => one.bars), index = Math.min(draft().index, all.length - 1);
   for (const note of draft().notes) if (note.locked) locks.add(noteKey(note));
   if (index < 0) return sending;

@@ -40,6 +40,7 @@ canvas.addEventListener("pointerdown", (event) => {
 
 canvas.addEventListener("pointermove", (event) => {
   if (!drag) return hover(event);
+  if (!draft()) return;
   const x = event.offsetX, y = event.offsetY;
   if (drag.kind === "frame") { drag.toX = x; drag.toY = y; return redraw(); }
   const ticks = snap((x - drag.x) / camera.ppt), steps = Math.round((drag.y - y) / camera.row);
@@ -68,6 +69,7 @@ for (const type of ["pointerup", "pointercancel"]) canvas.addEventListener(type,
   const done = drag;
   drag = null;
   grip.held = false;
+  if (!draft()) return; // the suggestion went while it was held
   if (done.kind === "frame") framed(done);
   else if (done.moved) changed();
   redraw();

@@ -48,7 +48,7 @@ export function exportsPanel() {
   const none = h("p", { class: "hint" }, "Nothing to export yet: play a few bars first.");
   const oneBox = h("section", {}, h("h3", {}, "The suggestion shown"), one), songBox = h("section", {}, h("h3", {}, "All of it: what was played, then the suggestion"), song);
   on("view", (view) => {
-    const some = Boolean(view && (view.plan || view.heard.some((bar) => bar.notes.length)));
+    const some = Boolean(view && (view.plan || view.number > view.heard.length || view.heard.some((bar) => bar.notes.length)));
     show(none, !some);
     show(songBox, some);
     show(oneBox, Boolean(view?.plan));

@@ -2,8 +2,8 @@
 
 import { state, on } from "./state.js";
 import { $, h, say, show } from "./dom.js";
-import { startStop, chordsAlone } from "./acts.js";
-import { placeOf, nowTick, beatOf, songBar } from "./timeline.js";
+import { startStop, chordsAlone, elsewhere } from "./acts.js";
+import { placeOf, nowTick, beatOf, songBar, barsNamed } from "./timeline.js";
 
 let accepted = false;
 
@@ -11,33 +11,63 @@ function line() {
   const { view, hello } = state;
   if (!hello || !view) return "Connecting…";
   if (state.editing) return "Double-click adds or deletes. Drag moves, the right end lengthens, Alt-drag: velocity. , and . step, arrows move. Esc ends.";
-  const played = view.heard.some((bar) => bar.notes.length) || view.open?.notes.length;
   if (view.learning) return "Press the pedal, pad or key of your MIDI keyboard that is to do it.";
-  if (chordsAlone(view)) return view.mode === "accompany" ? "Chords, bass and drums sound under what you play: Backspace turns them off, Enter on." : "Chords sound under what you play: Backspace turns them off, Enter on.";
-  if (view.playing) { accepted = true; return "It plays. Play along, or press Esc to stop it. Export saves all of it."; }
-  if (view.plan?.armed && view.running) { accepted = true; return "Accepted: it begins at the next bar line."; }
-  if (view.plan?.in_place && !view.plan.armed) return `Outlined over ${replaced(view.plan)}: Enter puts it in place of those bars, ← → show others.`;
-  if (view.plan?.held && !view.plan.armed) return "Held: no new suggestions until B or Enter.";
-  if (view.plan && !view.running) return view.plan.armed ? "Accepted: press Start to hear it." : "Outlined: a suggestion. Enter accepts it, V lets you listen; Start goes on.";
-  if (view.plan) return accepted ? "Enter lets it go on. Export saves it as sound, MIDI or score." : "Outlined: a suggestion. Enter lets it go on, ← → show others, V to listen first.";
-  if (!view.running) return played ? "Press Start to go on, or Suggest now." : "";
+  const { plan, running } = view, heard = view.heard.some((bar) => bar.notes.length), played = heard || view.open?.notes.length;
+  const not = elsewhere("start it"), start = not ?? "Press Start";
+  if (chordsAlone(view)) return view.chords_on === false ? "The chords are off: Enter turns them on." : `${running ? "" : `${start}. `}${view.mode === "accompany" ? "Chords, bass and drums" : "Chords"} sound under what you play; Backspace turns them off.`;
+  const outlined = plan?.in_place && !plan.armed ? `Outlined over ${replaced(plan)}: Enter puts it in place of those bars, ← → show others.` : null;
+  if (view.mode === "trade") return turn(view, start, outlined);
+  if (view.playing) { accepted = true; return running ? "It plays. Play along, or press Esc to stop it. Export saves all of it." : `Paused in what it plays. ${start} to go on.`; }
+  if (plan?.armed && running) { accepted = true; return "Accepted: it begins at the next bar line."; }
+  if (outlined) return outlined;
+  if (plan?.held && !plan.armed) return "Held: no new suggestions until B or Enter.";
+  if (view.mode === "fill" && view.source === "internal" && !plan?.armed) return refill(heard, running, start);
+  if (plan && !running) return plan.armed ? `Accepted. ${start} to hear it.` : `Outlined: a suggestion. Enter accepts it, V lets you listen. ${not ?? "Start goes on"}.`;
+  if (plan) return accepted ? "Enter lets it go on. Export saves it as sound, MIDI or score." : "Outlined: a suggestion. Enter lets it go on, ← → show others, V to listen first.";
+  if (!running) return played ? `${start} to go on${heard ? ", or Suggest now" : ""}.` : not ? `${not}.` : "";
   return played ? "Listening… a suggestion comes before the next bar line." : "Play a few bars on the letter keys A S D F…: a suggestion comes after the first.";
 }
 
+/** Whose turn it is in trade. */
+function turn({ playing, plan, paused, running, number, settings }, start, outlined) {
+  const own = settings.bars === 1 ? "1 bar" : `${settings.bars} bars`;
+  if (playing) {
+    const count = playing.bars.length, at = Math.min(count, number - playing.number + 1);
+    return `${at > 0 ? `It answers: bar ${at} of ${count}` : "It answers from the next bar line"}.${running ? "" : ` ${start} to go on.`}`;
+  }
+  if (outlined) return outlined;
+  if (paused) return `It has stopped answering: Enter lets it go on.${running ? "" : ` ${start}.`}`;
+  if (plan?.held) return "Held: no new suggestions until B.";
+  return running ? `Your turn: play ${own}; it answers by itself.` : `${start}, then play ${own}; it answers by itself.`;
+}
+
+/** Fill by our own clock: no pass comes again, so bars are picked. */
+function refill(heard, running, start) {
+  if (!heard) return `${running ? "Play" : `${start}, then play`} a few bars; then drag along their numbers to pick some, and press Fill bars.`;
+  const picked = state.bars && (barsNamed(...state.bars) ?? "the bars you picked");
+  return picked ? `Press Fill ${picked}: then choose what is to stand there.` : "Pick bars: drag along the numbers above the notes, then press Fill bars.";
+}
+
 function replaced({ number, index, suggestion }) {
-  const count = suggestion.candidates[index]?.bars.length ?? 1, first = songBar(number);
-  return count > 1 ? `bars ${first}–${first + count - 1}` : `bar ${first}`;
+  const last = number + (suggestion.candidates[index]?.bars.length ?? 1) - 1;
+  return barsNamed(number, last) ?? (state.bars?.[0] === number ? "the bars you picked" : "bars from before");
 }
 
 function empty() {
   const go = h("button", { type: "button", class: "primary big" }, "Start");
   go.addEventListener("click", (event) => { if (event.detail > 0) go.blur(); startStop(); });
-  const first = h("div", {}, h("h2", {}, "Play something, and it goes on from there"),
-    h("ol", {}, h("li", {}, "Press ", h("b", {}, "Start"), ": a click gives the beat."),
+  const first = h("li", {}), usual = ["Press ", h("b", {}, "Start"), ": a click gives the beat."];
+  const card = h("div", {}, h("h2", {}, "Play something, and it goes on from there"),
+    h("ol", {}, first,
       h("li", {}, "Play a few bars on the letter keys ", h("kbd", {}, "A"), " ", h("kbd", {}, "S"), " ", h("kbd", {}, "D"), " ", h("kbd", {}, "F"), " … (black keys ", h("kbd", {}, "W"), " ", h("kbd", {}, "E"), " …), the keys below, or a MIDI keyboard."),
       h("li", {}, "Then press ", h("kbd", {}, "Enter"), " to let it go on."), h("li", {}, "Open ", h("b", {}, "Export"), " to save it as sound.")),
     go, h("p", { class: "hint" }, "Using a DAW? Press play there. Or drop a .mid file here."));
-  $("empty").append(first);
+  on("view", () => {
+    const not = elsewhere("start it");
+    go.disabled = Boolean(not);
+    if (first.dataset.not !== String(not)) { first.dataset.not = String(not); first.replaceChildren(...(not ? [`${not}.`] : usual)); }
+  });
+  $("empty").append(card);
 }
 
 function beats() {
@@ -74,11 +104,11 @@ function legend() {
 export function startGuide() {
   empty();
   legend();
-  on("view hello editing", () => {
+  on("view hello editing bars", () => {
     say($("guide"), line());
     chord(state.view);
     const view = state.view;
-    show($("empty"), Boolean(view && !view.running && !view.plan && !view.playing && !view.heard.some((bar) => bar.notes.length)));
+    show($("empty"), Boolean(view && !view.running && !view.plan && !view.playing && ![...view.heard, view.open].some((bar) => bar?.notes.length)));
   });
   on("view", speak);
   setInterval(beats, 50);

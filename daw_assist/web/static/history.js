@@ -11,7 +11,7 @@ const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hou
 function line(item) {
   const { id, time, first_bar: bar, notes, candidates, model, seed, state: how } = item;
   return h("li", { class: `item ${WORDS[how] ? how : ""}` },
-    h("div", { class: "item-head" }, h("b", {}, `From bar ${Number(bar) + 1}`), h("span", { class: "tag" }, WORDS[how] ?? String(how)), h("time", {}, clock(time))),
+    h("div", { class: "item-head" }, h("b", {}, Number(bar) < 0 ? "Over bars from before" : `From bar ${Number(bar) + 1}`), h("span", { class: "tag" }, WORDS[how] ?? String(how)), h("time", {}, clock(time))),
     h("small", {}, `${notes} notes, ${candidates} candidate${candidates === 1 ? "" : "s"} · ${model} · seed ${seed}`),
     h("div", { class: "pair" }, button("Bring back", async () => { if (await act("restore", { id })) toast("It is shown again, and held."); }, { kind: "quiet" }), ...exportLinks(`history-${id}`, ["mid", "wav"])));
 }

@@ -20,12 +20,12 @@ export const held = new Map();
 export const played = [];
 export const hand = { octave: Number(kept.get("octave")) || 60, drums: false };
 
-/** `device`: it is a MIDI keyboard; the page's own keys are no lesson for the hands. */
-export function noteOn(id, pitch, velocity = VELOCITY, drum = hand.drums, device = false) {
+/** `device`: the MIDI keyboard it comes from; the page's own keys are no lesson for the hands. */
+export function noteOn(id, pitch, velocity = VELOCITY, drum = hand.drums, device = null) {
   if (held.has(id) || pitch < 0 || pitch > 127) return;
   if (!device && state.view?.learning) return set("toast", "Use a pedal, pad or key of your MIDI keyboard.");
   const entry = { pitch, drum, start: nowTick(), end: null, ended: 0 };
-  held.set(id, { pitch, drum, entry });
+  held.set(id, { pitch, drum, entry, device });
   played.push(entry);
   if (played.length > MOST_PLAYED) played.shift();
   strike(`own ${id}`, drum ? 10 : 5, pitch, velocity);
@@ -98,19 +98,20 @@ export async function openMidi() {
 function tell(line) { set("midi", line); return line; }
 
 function wire() {
-  const names = [];
+  const names = [], there = new Set();
   for (const input of access.inputs.values()) {
     if (/daw-assist/i.test(input.name)) continue;
     input.onmidimessage = (event) => fromMidi(input.id, event.data);
-    if (input.state === "connected") names.push(input.name);
+    if (input.state === "connected") { names.push(input.name); there.add(input.id); }
   }
+  for (const [id, { device }] of [...held]) if (device && !there.has(device)) noteOff(id);
   tell(names.length ? `Listening to ${names.join(", ")}.` : "No MIDI keyboard is plugged in.");
 }
 
 function fromMidi(port, data) {
   if (data.length < 2 || data[0] >= 0xF0) return;
   const kind = data[0] & 0xF0, drum = (data[0] & 0x0F) === 9, id = `${port} ${data[0] & 0x0F} ${data[1]}`;
-  if (kind === 0x90 && data[2] > 0) noteOn(id, data[1], data[2], drum, true);
+  if (kind === 0x90 && data[2] > 0) noteOn(id, data[1], data[2], drum, port);
   else if (kind === 0x80 || kind === 0x90) noteOff(id);
   else send([...data]);
 }

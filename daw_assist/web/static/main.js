@@ -41,6 +41,7 @@ hear("hello", (message) => { set("hello", message); if (state.gone?.what === "pa
 hear("view", (message) => { set("view", message.view); if (state.gone?.what === "live") set("gone", null); });
 hear("moment", ({ moment: { of, ours, ...now } }) => {
   if (state.view?.whole === of) set("view", { ...state.view, ...now, ours: [...state.view.ours.slice(0, -1), ours] });
+  if (state.gone?.what === "live") set("gone", null);
 });
 hear("status", (message) => { set("status", message.status); if (state.gone?.what === "server") set("gone", null); });
 hear("figures", (message) => set("figures", message));

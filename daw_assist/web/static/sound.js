@@ -173,11 +173,11 @@ function partFor(channel, pitch) {
 export const hears = () => state.hears ?? state.view?.source === "internal";
 
 function sent({ messages }) {
-  if (!audio() || !hears()) return;
+  const heard = audio() && hears(); // what sounds already ends in any case
   for (const [status, pitch, velocity] of messages) {
     const kind = status & 0xF0, channel = status & 0x0F, key = `port ${channel} ${pitch}`;
     if (kind === 0x90 && velocity > 0) {
-      if (!voices.has(`own ${pitch}`)) strike(key, partFor(channel, pitch), pitch, velocity);
+      if (heard && !voices.has(`own ${pitch}`)) strike(key, partFor(channel, pitch), pitch, velocity);
     } else if (kind === 0x80 || kind === 0x90) release(key);
     else if (kind === 0xB0 && (pitch === 120 || pitch === 123)) silence(`port ${channel} `);
   }

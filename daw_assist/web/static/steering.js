@@ -109,10 +109,10 @@ function seed() {
   on("view", (view) => {
     if (!view) return;
     mark(lock, "aria-pressed", Boolean(view.seed_locked));
-    const now = String(view.plan?.suggestion.candidates[view.plan.index]?.seed ?? view.settings.seed);
+    const now = String(view.seed_locked ? view.settings.seed : view.plan?.suggestion.candidates[view.plan.index]?.seed ?? view.settings.seed);
     if (document.activeElement !== number && number.value !== now) number.value = now;
   });
-  return h("div", { class: "pick" }, h("span", {}, "Seed"), h("span", { class: "pair" }, number, lock));
+  return h("div", { class: "pick seed" }, h("span", {}, "Seed"), h("span", { class: "pair" }, number, lock));
 }
 
 /** Only with a MIDI port is there somewhere to pass it on to. */
@@ -135,7 +135,8 @@ function sync() {
     }
     if (wished && view.told && view.told !== before) { toast(view.told); wished = null; }
     before = view.told;
-    if (view.sync === wished || performance.now() - at > OPENING_MS) wished = null;
+    if (view.sync === wished) wished = null;
+    if (wished && performance.now() - at > OPENING_MS) { toast(view.told ?? `It cannot be ${SYNCS[wished]}: nothing came of it.`); wished = null; }
     if (!wished && document.activeElement !== made && made.value !== view.sync) made.value = view.sync;
     say(why, view.running ? "" : view.reason);
   });

@@ -130,7 +130,7 @@ function grid(pen, x) {
   }
 }
 
-/** One note; ghosts are outlines over a tint, the assistant's have a light edge. */
+/** One note: yours are whole and of a stronger tone, the assistant's have a slit along them, ghosts are outlines over a tint. */
 export function drawNote(pen, x, part, pitch, width, velocity, style) {
   const y = yOf(part, pitch), tall = Math.max(2, heightOf(part) - 1), wide = Math.max(2.5, width - 1);
   pen.fillStyle = partInk(part);
@@ -147,10 +147,16 @@ export function drawNote(pen, x, part, pitch, width, velocity, style) {
     if (tall > 3) { pen.strokeStyle = partInk(part); pen.lineWidth = 1; pen.strokeRect(x + 0.5, y + 0.5, Math.max(1.5, wide - 1), tall - 1); }
     return;
   }
-  pen.globalAlpha = 0.55 + (0.45 * velocity) / 127;
-  pen.fillRect(x, y, wide, tall);
+  const own = style === "heard", loud = 0.55 + (0.45 * velocity) / 127;
+  const block = (colour, alpha) => { pen.globalAlpha = alpha; pen.fillStyle = colour; pen.fillRect(x, y, wide, tall); };
+  if (!own) block(ink.panel, 1); // chords are among what was heard, too
+  block(partInk(part), loud);
+  if (own) block(ink.ink, 0.42 * loud);
   pen.globalAlpha = 1;
-  if (style === "ours") { pen.fillStyle = ink.ink; pen.fillRect(x, y, Math.min(2, wide), tall); }
+  if (own) return;
+  const slit = Math.max(1, Math.min(4, Math.round(tall * 0.36))), stem = Math.min(2, wide * 0.35); // held together at its left end
+  pen.fillStyle = ink.panel;
+  pen.fillRect(x + stem, y + (tall - slit) / 2, wide - stem, slit);
 }
 
 function paintKeys(ratio) {

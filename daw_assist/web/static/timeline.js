@@ -3,7 +3,7 @@
 import { state, on } from "./state.js";
 
 const TICKS = 24, MOST_AHEAD_S = 3;
-let last = null, base = 0, cut = 0;
+let last = null, base = 0;
 
 // The clock of what `view.at` counts, as seen from here: performance.now() less it, at the arrival that took least. Neither a step
 // of this computer's wall clock nor another one's can move the music.
@@ -38,7 +38,7 @@ const metreLength = () => lengthOf(state.view && state.view.open);
 export function advance(view) {
   if (last) {
     const steps = view.number - last.number;
-    if (steps < 0 || steps > view.heard.length) { base = 0; cut += 1; }
+    if (steps < 0 || steps > view.heard.length) base = 0;
     else for (let i = view.heard.length - steps; i < view.heard.length; i++) base += lengthOf(view.heard[i]);
   }
   last = view;
@@ -47,7 +47,6 @@ on("linked", (linked) => { if (linked) stored = true; });
 on("view", (view) => { if (view) { arrived(view.at); advance(view); } });
 
 export const baseLine = () => base;
-export const cuts = () => cut;
 
 /** The tick that sounds now, on the long line. */
 export function nowTick() {
@@ -100,6 +99,13 @@ export const songBar = (number) => {
   const bar = view.bar === null || view.bar === undefined ? view.number : view.bar;
   return bar + (number - view.number) + 1;
 };
+
+/** "bar 3", "bars 3–4"; null where one is from before the song's count began anew. */
+export function barsNamed(first, last) {
+  const [from, to] = [songBar(first), songBar(last)];
+  if (from < 1) return null;
+  return to > from ? `bars ${from}–${to}` : `bar ${from}`;
+}
 
 /** Ticks of a felt beat of a metre like "6/8". */
 export function beatOf(metre) {
