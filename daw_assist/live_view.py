@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +23,7 @@ AGAIN_NS = NS_PER_SECOND
 """So often though nothing but time has changed: a server that came later knows it then."""
 
 
-WHOLE_S = 5.0
+WHOLE_S = 10.0
 """So often all is told, though a moment would do."""
 
 
@@ -110,7 +111,7 @@ class ViewMaker:
 
 
 class ViewTeller:
-    """Tells the server what is new of a view: within a bar that is little. Threads: one (T4).
+    """Tells the server what is new of a view, which is little. Threads: one (T4).
 
     Now and then it tells all, so that whoever missed something knows it again. `count`: that of the whole view before the
     first; another live process at the same server must not count alike.
@@ -124,13 +125,14 @@ class ViewTeller:
         """`ask` is that of a link."""
         whole = self._whole
         if whole is not None and view.at - whole.at < WHOLE_S and (moment := moment_of(whole, view)) is not None:
-            ask("live_moment", **_told(moment))
-            return
+            with suppress(UsageError):  # more notes than one message holds
+                ask("live_moment", **_told(moment))
+                return
         self._count += 1
         self._whole = view = msgspec.structs.replace(view, whole=self._count)
         try:
             ask("live_view", **_told(view))
-        except UsageError:  # more notes than one message holds: what is to be seen must not break the line
+        except UsageError:  # what is to be seen must not break the line
             ask("live_view", **_told(view) | {"heard": (), "ours": view.ours[-1:]})
 
     def forget(self) -> None:

@@ -325,7 +325,7 @@ REQUESTS: Mapping[str, Spec] = {
             "live_moment",
             LiveMoment,
             Done,
-            "The live process shows what has changed of itself within a bar.",
+            "The live process shows what is otherwise than in its last view.",
             MUSIC_BYTES,
         ),
         Spec("live_sent", SentRequest, Done, "What the live process has just sent.", 65_536),
@@ -348,7 +348,11 @@ EVENTS: Mapping[str, EventSpec] = {
         EventSpec(
             "view", LiveView, "What the live process shows, when it changes, and at once to each new subscriber."
         ),
-        EventSpec("moment", LiveMoment, "What has changed of the view within a bar."),
+        EventSpec(
+            "moment",
+            LiveMoment,
+            "What is otherwise than in the last view; at once, too, to each new subscriber of that.",
+        ),
         EventSpec("sent", SentRequest, "MIDI messages that the live process has just sent."),
         EventSpec("control", ControlEvent, "What the live process is asked to do."),
     )

@@ -81,7 +81,7 @@ from daw_assist.server.protocol import (
 from daw_assist.server.sockets import MAX_REQUEST_BYTES, Context, Gate, Socket, guard, harden
 from daw_assist.server.waiting import Waiting, WaitingRoom
 from daw_assist.suggest.steer import Steer
-from daw_assist.suggest.view import Choose, Hear, LiveMoment, LiveView, Place, at_moment
+from daw_assist.suggest.view import Choose, Hear, LiveMoment, LiveView, Place
 
 LIVE_TIMEOUT_S = 3.0
 STATUS_EVERY_S = 1.0
@@ -136,6 +136,7 @@ class Server:
         self._live: LiveState | None = None
         self._live_at = 0.0
         self._view: LiveView | None = None
+        self._moment: LiveMoment | None = None
         self._started = 0.0
         self._status_at = 0.0
         self._version = installed_version()
@@ -355,15 +356,14 @@ class Server:
         return Done()
 
     def _on_live_view(self, _: Waiting, view: LiveView) -> Done:
-        self._view = view
+        self._view, self._moment = view, None
         self._publish("view", view)
         return Done()
 
     def _on_live_moment(self, _: Waiting, moment: LiveMoment) -> Done:
-        view = at_moment(self._view, moment) if self._view is not None else None
-        if view is None:
+        if self._view is None or moment.of != self._view.whole:
             raise RequestError("stale", "this moment is of a view that was not shown here")
-        self._view = view
+        self._moment = moment
         self._publish("moment", moment)
         return Done()
 
@@ -462,6 +462,8 @@ class Server:
             and self._live_now() is not None
         ):
             self._publish("view", self._view)
+            if self._moment is not None:
+                self._publish("moment", self._moment)
         if any(b"engine".startswith(topic) for topic in topics):
             reason = self._engine.reason if self._engine.state is EngineState.DOWN else None
             self._publish("engine", EngineEvent(self._engine.state.value, reason))

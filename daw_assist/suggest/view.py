@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from daw_assist.music.bars import Bar
 from daw_assist.suggest.suggestion import Candidate, Provenance, Settings, Suggestion
@@ -77,46 +78,79 @@ class LiveView(msgspec.Struct, frozen=True):
     changed: int
     """Rises with every change but that of time."""
     whole: int = 0
-    """Which view, of those that were told whole, this is or has come from by moments."""
+    """Which view, of those that were told whole, this is or was made of."""
 
 
 class LiveMoment(msgspec.Struct, frozen=True):
-    """What changes within a bar, of the whole view `of`; `ours` is what the assistant plays of the running bar."""
+    """What is otherwise than in the whole view `of`.
+
+    `closed` are the bars that were heard since, `closed_ours` what of them was the assistant's, and `ours` what it plays of the
+    running bar; what is unset is as it was.
+    """
 
     of: int
     at: float
     now: float
-    bpm: float
-    quality: dict[str, bool | int | float | str]
-    open: Bar
-    ours: Bar
-    chord: str | None
     changed: int
+    ours: Bar
+    closed: tuple[Bar, ...] = ()
+    closed_ours: tuple[Bar, ...] = ()
+    running: bool | UnsetType = UNSET
+    bar: int | UnsetType = UNSET
+    number: int | UnsetType = UNSET
+    bpm: float | UnsetType = UNSET
+    sync: str | UnsetType = UNSET
+    syncs: tuple[str, ...] | UnsetType = UNSET
+    thru: bool | UnsetType = UNSET
+    source: str | UnsetType = UNSET
+    quality: dict[str, bool | int | float | str] | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    open: Bar | UnsetType = UNSET
+    plan: PlanView | UnsetType | None = UNSET
+    playing: PlayingView | UnsetType | None = UNSET
+    settings: Settings | UnsetType = UNSET
+    mode: str | UnsetType = UNSET
+    chords_on: bool | UnsetType | None = UNSET
+    chord: str | UnsetType | None = UNSET
+    muted: bool | UnsetType = UNSET
+    paused: bool | UnsetType = UNSET
+    auditioning: bool | UnsetType = UNSET
+    learning: str | UnsetType | None = UNSET
+    seed_locked: bool | UnsetType = UNSET
+    hands: dict[str, str] | UnsetType = UNSET
+    told: str | UnsetType | None = UNSET
 
 
-_OF_MOMENTS = frozenset(LiveMoment.__struct_fields__) | {"whole"}
-_OF_WHOLES = tuple(name for name in LiveView.__struct_fields__ if name not in _OF_MOMENTS)
+_MAY_CHANGE = tuple(name for name, default in zip(
+    LiveMoment.__struct_fields__[-len(LiveMoment.__struct_defaults__) :], LiveMoment.__struct_defaults__, strict=True
+) if default is UNSET)  # fmt: skip
 
 
 def moment_of(whole: LiveView, view: LiveView) -> LiveMoment | None:
-    """The moment that makes `view` of `whole`; None if more than a moment can tell has changed."""
-    if view.ours[:-1] != whole.ours[:-1] or not view.ours or not whole.ours:
+    """The moment that makes `view` of `whole`; None if bars that had been heard are others now, or too many are new."""
+    new = view.number - whole.number
+    stays = len(view.heard) - new
+    if new < 0 or stays < 0 or len(view.heard) != min(MOST_HEARD, len(whole.heard) + new):
         return None
-    if any(getattr(view, name) != getattr(whole, name) for name in _OF_WHOLES):
+    lost = len(whole.heard) - stays
+    if view.heard[:stays] != whole.heard[lost:] or view.ours[:stays] != whole.ours[lost:-1]:
         return None
+    changed = {name: getattr(view, name) for name in _MAY_CHANGE if getattr(view, name) != getattr(whole, name)}
     return LiveMoment(
-        whole.whole, view.at, view.now, view.bpm, view.quality, view.open, view.ours[-1], view.chord, view.changed
+        whole.whole, view.at, view.now, view.changed, view.ours[-1], view.heard[stays:], view.ours[stays:-1], **changed
     )
 
 
-def at_moment(view: LiveView, moment: LiveMoment) -> LiveView | None:
-    """The view as it is now; None if the moment is of another one."""
-    if moment.of != view.whole or not view.ours:
+def at_moment(whole: LiveView, moment: LiveMoment) -> LiveView | None:
+    """The view as it is by then; None if the moment is of another one."""
+    if moment.of != whole.whole or not whole.ours:
         return None
+    changed = {name: value for name in _MAY_CHANGE if (value := getattr(moment, name)) is not UNSET}
+    heard = (*whole.heard, *moment.closed)[-MOST_HEARD:]
+    ours = (*whole.ours[:-1], *moment.closed_ours)[-MOST_HEARD:]
     return msgspec.structs.replace(
-        view, at=moment.at, now=moment.now, bpm=moment.bpm, quality=moment.quality, open=moment.open,
-        ours=(*view.ours[:-1], moment.ours), chord=moment.chord, changed=moment.changed,
-    )  # fmt: skip
+        whole, at=moment.at, now=moment.now, changed=moment.changed, heard=heard, ours=(*ours, moment.ours), **changed
+    )
 
 
 @dataclass(frozen=True, slots=True)

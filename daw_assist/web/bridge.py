@@ -54,13 +54,9 @@ class Link(Protocol):
 
 @dataclass(slots=True)
 class Batch:
-    """News since the last one. `gone`: who is away (server, live) and why, None for who is back.
-
-    `is_moment`: the view is that of the last batch at a later moment.
-    """
+    """News since the last one. `gone`: who is away (server, live) and why, None for who is back."""
 
     view: LiveView | None = None
-    is_moment: bool = False
     status: ServerStatus | None = None
     sent: list[bytes] = field(default_factory=list)
     sent_dropped: int = 0
@@ -94,7 +90,7 @@ class Bridge:
         self._heard_at = 0.0
         self._back_at = -SETTLING_S
         self._pid: int | None = None
-        self._view: LiveView | None = None
+        self._whole: LiveView | None = None
         self.eager = False
         """Set while a page is open: asks are passed on sooner."""
 
@@ -193,14 +189,13 @@ class Bridge:
 
     def _published(self, event: Event) -> None:
         if event.topic == "view":
-            self._view = event.body
-        elif event.topic == "moment" and self._view is not None:
-            self._view = at_moment(self._view, event.body) or self._view
+            self._whole = event.body
         with self._lock:
             batch = self._batch
-            if event.topic in ("view", "moment"):
-                batch.is_moment = event.topic == "moment" and (batch.view is None or batch.is_moment)
-                batch.view = self._view
+            if event.topic == "view":
+                batch.view = event.body
+            elif event.topic == "moment" and self._whole is not None:
+                batch.view = at_moment(self._whole, event.body) or batch.view
             elif event.topic == "status":
                 batch.status = event.body
             elif event.topic == "control":

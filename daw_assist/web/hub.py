@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from daw_assist.errors import DawAssistError, RequestError
 from daw_assist.server.protocol import PlayRequest
 from daw_assist.server.server import installed_version
@@ -31,6 +33,8 @@ from daw_assist.web.presets import Presets
 from daw_assist.web.whole_song import WholeSong
 
 MOST_PAGES: Final = 16
+MOST_CLOSED: Final = 8
+"""Bars that a moment may bring; then all is told again."""
 MOST_WORKING: Final = 64
 """Asks of one page that may be without an answer."""
 NOT_KEPT: Final = "history and presets last only as long as daw-assist runs: their folder cannot be used"
@@ -54,6 +58,9 @@ class Hub:
         self._own = OwnAsks(self.bridge.ask)
         self.view: LiveView | None = None
         self._plan_id: str | None = None
+        self._whole: LiveView | None = None
+        """The view that pages were told whole, the `_wholes`-th; moments are of it."""
+        self._wholes = 0
         self._pages: set[Outbox] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._said: dict[str, str] = {"hello": text_of(hello(installed_version()))}
@@ -90,10 +97,10 @@ class Hub:
         if len(self._pages) >= MOST_PAGES:
             raise RequestError("busy", f"{MOST_PAGES} pages are open already: close one")
         page = Outbox()
+        if self.view is not None:
+            self._tell_whole(self.view)
         for kind in _KINDS:
-            if kind == "view" and self.view is not None:
-                page.put(kind, self._view_text(self.view))
-            elif kind in self._said:
+            if kind in self._said:
                 page.put(kind, self._said[kind])
         self._pages.add(page)
         self.bridge.eager = True
@@ -134,35 +141,42 @@ class Hub:
         for name in batch.controls:
             self.history.controlled(name)
         if batch.view is not None:
-            self._show(batch.view, batch.is_moment)
+            self._show(batch.view)
         if batch.sent or batch.sent_dropped:
             for page in self._pages:
                 page.sent(batch.sent, batch.sent_dropped)
         if self.history.version != self._told_history:
             self._tell_history()
 
-    def _show(self, view: LiveView, is_moment: bool) -> None:
-        before, self.view = self.view, view
-        moment = moment_of(before, view) if is_moment and before is not None else None
-        plan_id = self._plan_id = self.history.saw(view)
-        if moment is None:
-            self.song.saw(view)
-        text = self._view_text(view) if moment is None else text_of({"type": "moment", "moment": shaped(moment)})
-        for page in self._pages:
-            if moment is None:
-                page.drop("moment")
-            page.put("view" if moment is None else "moment", text)
+    def _show(self, view: LiveView) -> None:
+        self.view = view
+        self._plan_id = plan_id = self.history.saw(view)
+        self.song.saw(view)
+        moment = None if self._whole is None else moment_of(self._whole, view)
+        if moment is None or len(moment.closed) > MOST_CLOSED:
+            self._tell_whole(view)
+        else:
+            text = text_of({"type": "moment", "moment": self._with_plan_id(shaped(moment))})
+            for page in self._pages:
+                page.put("moment", text)
         if view.plan is not None and plan_id is not None:
             key = plan_id, view.plan.suggestion.candidates
             if self._figured != key:
                 self._figured = key
                 self._chore(self._figure, plan_id, view)
 
-    def _view_text(self, view: LiveView) -> str:
-        told = shaped(view)
-        if self._plan_id is not None:
+    def _tell_whole(self, view: LiveView) -> None:
+        """What the moments after it are of."""
+        self._wholes += 1
+        self._whole = view = msgspec.structs.replace(view, whole=self._wholes)
+        for page in self._pages:
+            page.drop("moment")
+        self._tell("view", {"type": "view", "view": self._with_plan_id(shaped(view))})
+
+    def _with_plan_id(self, told: dict[str, Any]) -> dict[str, Any]:
+        if told.get("plan") is not None:
             told["plan"]["id"] = self._plan_id
-        return text_of({"type": "view", "view": told})
+        return told
 
     def _let_go(self, page: Outbox) -> None:
         """End what is held by a page that has gone."""

@@ -28,6 +28,7 @@ from daw_assist.suggest.harmony import COMPLEXITIES, PATTERNS, RHYTHMS
 from daw_assist.suggest.modes import Mode
 from daw_assist.suggest.steer import CLEARABLE
 from daw_assist.suggest.suggestion import MAX_BARS, MAX_CANDIDATES, Settings
+from daw_assist.suggest.view import MOST_HEARD
 from daw_assist.tokens.asked import BPM_RANGE
 from daw_assist.tokens.vocab import STYLES
 
@@ -124,7 +125,8 @@ def shaped(value: Any) -> Any:
     if isinstance(value, Note):
         return [value.onset, int(value.part), value.pitch, value.duration, value.velocity]
     if isinstance(value, msgspec.Struct):
-        return {name: shaped(getattr(value, name)) for name in value.__struct_fields__}
+        told = {name: getattr(value, name) for name in value.__struct_fields__}
+        return {name: shaped(given) for name, given in told.items() if given is not msgspec.UNSET}
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: shaped(getattr(value, field.name)) for field in fields(value)}
     raise TypeError(f"{type(value).__name__} has no shape for the page")
@@ -201,6 +203,7 @@ def hello(version: str) -> dict[str, Any]:
         "keys": [str(Key(tonic, mode)) for mode in SCALES if mode != "chromatic" for tonic in range(12)],
         "actions": list(ACTIONS),
         "modes": [str(mode) for mode in Mode],
+        "most_heard": MOST_HEARD,
         "harmony": {"rhythm": list(RHYTHMS), "complexity": list(COMPLEXITIES), "pattern": list(PATTERNS)},
         "clearable": list(CLEARABLE),
         "ranges": {name: list(span) for name, span in RANGES.items()},

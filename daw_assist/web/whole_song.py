@@ -37,8 +37,9 @@ class WholeSong:
             self._dropped = ()
         self._bars.update(enumerate(view.heard, first))
         self._next = view.number
-        for number in sorted(self._bars)[: max(0, len(self._bars) - MOST_BARS)]:
-            del self._bars[number]
+        if len(self._bars) > MOST_BARS:
+            for number in sorted(self._bars)[:-MOST_BARS]:
+                del self._bars[number]
 
     def bars(self) -> dict[int, Bar]:
         """By number; at most `MOST_BARS`."""

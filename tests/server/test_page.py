@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import msgspec
@@ -28,8 +29,8 @@ from daw_assist.server.protocol import (
     encode_event,
     encode_request,
 )
-from daw_assist.suggest.suggestion import Settings
-from daw_assist.suggest.view import Choose, LiveMoment, Place, at_moment, moment_of
+from daw_assist.suggest.suggestion import Candidate, Provenance, Settings, Suggestion
+from daw_assist.suggest.view import MOST_HEARD, Choose, LiveMoment, Place, PlanView, PlayingView, at_moment, moment_of
 
 BAR = Bar(Metre(), (Note(Ticks(0), Part.KEYS, 60, Ticks(24), 80),))
 
@@ -100,58 +101,75 @@ def test_a_view_that_is_too_large_for_one_message_is_thinned_and_breaks_no_line(
 
 
 class Told:
-    """What a teller asked of the server, as the server and a page behind it would keep it."""
+    """What a teller asked of the server, and what whoever looks makes of it."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.whole: LiveView | None = None
         self.shown: LiveView | None = None
 
     def ask(self, name: str, **fields: Any) -> int:
         self.asked.append((name, fields))
         if name == "live_view":
-            self.shown = LiveView(**fields)
+            self.whole = self.shown = LiveView(**fields)
         else:
-            assert self.shown is not None
-            self.shown = at_moment(self.shown, LiveMoment(**fields))
+            assert self.whole is not None
+            _, _, moment = decode_request(encode_request(name, 1, LiveMoment(**fields)))
+            self.shown = at_moment(self.whole, moment)  # type: ignore[arg-type]
         return 1
 
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.asked]
 
-QUICK = st.fixed_dictionaries(
+
+OTHER = Bar(Metre(), (Note(Ticks(12), Part.BASS, 40, Ticks(6), 90),))
+MADE = Suggestion(1, 3, (Candidate((BAR, OTHER), 1.5, 7),), Provenance("small", "ab", "cpu", Settings(), 3, 40, 0, {}))
+CHANGES = st.fixed_dictionaries(
     {},
     optional={
         "at": st.floats(1.5, 4.0), "now": st.floats(0, 96), "bpm": st.floats(40, 200), "chord": st.sampled_from((None, "G7")),
-        "open": st.sampled_from((BAR, Bar(Metre()))), "changed": st.integers(0, 9),
-        "ours": st.sampled_from(((BAR, BAR, BAR), (BAR, BAR, Bar(Metre())))), "quality": st.just({"jitter_ms": 0.5}),
+        "open": st.sampled_from((BAR, OTHER)), "changed": st.integers(0, 9), "quality": st.just({"jitter_ms": 0.5}),
+        "running": st.booleans(), "mode": st.sampled_from(("trade", "fill")), "muted": st.booleans(),
+        "told": st.sampled_from((None, "no")),
+        "plan": st.sampled_from((None, PlanView(4, 0, False, True, False, False, MADE))), "hands": st.just({}),
+        "playing": st.sampled_from((None, PlayingView(3, (BAR,)))), "settings": st.just(Settings(bars=2)), "thru": st.booleans(),
+        "learning": st.sampled_from((None, "mute")), "chords_on": st.sampled_from((None, True, False)),
     },
 )  # fmt: skip
 
 
-@given(changes=st.lists(QUICK, max_size=6))
-def test_moments_show_what_whole_views_would(changes: list[dict[str, Any]]) -> None:
+@given(
+    steps=st.lists(
+        st.tuples(CHANGES, st.lists(st.sampled_from((BAR, OTHER)), max_size=3), st.sampled_from((BAR, OTHER))),
+        max_size=16,
+    )
+)
+def test_moments_show_what_whole_views_would(steps: list[tuple[dict[str, Any], list[Bar], Bar]]) -> None:
     teller, told, view = ViewTeller(0), Told(), a_view()
-    for change in [{}, *changes]:
-        view = msgspec.structs.replace(view, **change)
+    for change, closed, ours in [({}, [], BAR), *steps]:
+        heard = (*view.heard, *closed)[-MOST_HEARD:]
+        own = (*view.ours[:-1], *reversed(closed))[-MOST_HEARD:]
+        view = msgspec.structs.replace(view, **change, heard=heard, ours=(*own, ours), number=view.number + len(closed))
         teller.tell(told.ask, view)
         assert told.shown == msgspec.structs.replace(view, whole=1)
-    assert [name for name, _ in told.asked] == ["live_view", *["live_moment"] * len(changes)]
+    assert told.names == ["live_view", *["live_moment"] * len(steps)]
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"heard": (BAR,), "ours": (BAR, BAR)}, {"running": False}, {"mode": "trade"}, {"muted": True}, {"number": 4},
-        {"hands": {}}, {"ours": (BAR, Bar(Metre()), BAR)}, {"settings": Settings(bars=2)}, {"told": "no"}, {"thru": True},
-        {"at": 1.5 + WHOLE_S},
+        {"heard": (BAR,), "ours": (BAR, BAR)}, {"heard": (OTHER, BAR)}, {"number": 2}, {"ours": (BAR, OTHER, BAR)},
+        {"number": 60}, {"number": 4, "heard": (OTHER, BAR, BAR), "ours": (BAR,) * 4}, {"at": 1.5 + WHOLE_S},
     ],
-    ids=lambda change: next(iter(change)),
+    ids=str,
 )  # fmt: skip
-def test_more_than_a_moment_can_say_is_told_whole(change: dict[str, Any]) -> None:
+def test_where_bars_that_had_been_heard_are_others_all_is_told(change: dict[str, Any]) -> None:
     teller, told = ViewTeller(0), Told()
     teller.tell(told.ask, a_view())
     changed = msgspec.structs.replace(a_view(), **change)
     teller.tell(told.ask, changed)
-    assert [name for name, _ in told.asked] == ["live_view", "live_view"]
-    assert told.shown == msgspec.structs.replace(changed, whole=2)
+    assert told.names == ["live_view", "live_view"] and told.shown == msgspec.structs.replace(changed, whole=2)
 
 
 def test_two_live_processes_do_not_count_their_views_alike() -> None:
@@ -197,8 +215,8 @@ def test_a_moment_of_a_view_that_the_server_does_not_have_is_stale(serving: Any)
         with pytest.raises(RequestError, match="not shown here"):
             client.send("live_moment", msgspec.structs.replace(moment, of=2))
         with server.client() as later:
-            seen = next(later.events("view", timeout_s=5))
-        assert seen.body == msgspec.structs.replace(of, now=50.0)
+            seen, then = itertools.islice(later.events("view", "moment", timeout_s=5), 2)
+        assert (seen.body, then.body) == (of, moment)
 
 
 def test_views_and_controls_survive_the_wire() -> None:

@@ -26,7 +26,7 @@ from daw_assist.music.time import Ticks
 from daw_assist.server.client import Answer, Event
 from daw_assist.server.protocol import ControlEvent, Done, EngineStatus, SentRequest, ServerStatus
 from daw_assist.suggest.suggestion import Candidate, Provenance, Settings, Suggestion
-from daw_assist.suggest.view import LiveView, PlanView
+from daw_assist.suggest.view import MOST_HEARD, LiveView, PlanView
 from daw_assist.web.app import STATIC, PageServer, listening_socket, make_app
 from daw_assist.web.bridge import Bridge
 from daw_assist.web.hub import Hub
@@ -149,6 +149,7 @@ class Page:
         self.socket = socket
         self._count = 0
         self.seen: list[dict[str, Any]] = []
+        self.whole: dict[str, Any] = {}
 
     def next(
         self, kind: str, such: Callable[[dict[str, Any]], bool] = lambda told: True, within_s: float = 8.0
@@ -157,9 +158,21 @@ class Page:
         end = time.monotonic() + within_s
         while True:
             told = json.loads(self.socket.recv(timeout=max(0.01, end - time.monotonic())))
+            if told["type"] == "view":
+                self.whole = told["view"]
+            elif told["type"] == "moment" and kind == "view":
+                told = {"type": "view", "view": self._as_it_is(told["moment"])}
             self.seen.append(told)
             if told["type"] == kind and such(told):
                 return told
+
+    def _as_it_is(self, moment: dict[str, Any]) -> dict[str, Any]:
+        """The view that the page makes of a moment."""
+        assert moment["of"] == self.whole["whole"]
+        now = {name: value for name, value in moment.items() if name not in ("of", "ours", "closed", "closed_ours")}
+        heard = [*self.whole["heard"], *moment["closed"]][-MOST_HEARD:]
+        ours = [*self.whole["ours"][:-1], *moment["closed_ours"]][-MOST_HEARD:]
+        return {**self.whole, **now, "heard": heard, "ours": [*ours, moment["ours"]]}
 
     def say(self, name: str, /, **fields: Any) -> int:
         self._count += 1

@@ -12,6 +12,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from daw_assist.errors import EngineError, RequestError
+from daw_assist.music.bars import Bar
+from daw_assist.music.metre import Metre
 from daw_assist.server.protocol import CONTROLS, REQUESTS, PlaceRequest
 from daw_assist.suggest.steer import CLEARABLE
 from daw_assist.suggest.suggestion import Settings
@@ -50,26 +52,36 @@ def test_a_new_page_is_told_everything_at_once(page_server: Any, link: Any) -> N
     assert second.seen[0]["type"] == "hello"
 
 
-def test_within_a_bar_only_the_moment_is_told_and_a_new_page_gets_the_whole_as_it_is_by_then(
-    page_server: Any, link: Any
-) -> None:
+def test_pages_are_told_what_is_new_and_a_new_page_gets_all_as_it_is_by_then(page_server: Any, link: Any) -> None:
     first = page_server.open()
     whole = link.show(plan=a_plan(a_suggestion()), whole=4)
-    first.next("view")
+    of = first.next("view")["view"]["whole"]
     for now, bar in ((20.0, a_bar(60, 61)), (30.0, a_bar(60, 61, 62))):
         moment = moment_of(whole, msgspec.structs.replace(whole, now=now, open=bar, chord="C"))
         link.publish("moment", moment)
         told = first.next("moment")["moment"]
-        assert (told["of"], told["now"], told["chord"], len(told["open"]["notes"])) == (4, now, "C", len(bar.notes))
-        assert "heard" not in told and told["ours"]["notes"] == []
+        assert (told["of"], told["now"], told["chord"], len(told["open"]["notes"])) == (of, now, "C", len(bar.notes))
+        assert not {"heard", "plan", "mode"} & set(told) and told["ours"]["notes"] == [] == told["closed"]
     assert page_server.hub.view.open == a_bar(60, 61, 62) and page_server.hub.view.heard == whole.heard
     second = page_server.open()
     seen = second.next("view")["view"]
     assert seen["plan"]["id"] and (seen["now"], seen["chord"], len(seen["open"]["notes"])) == (30.0, "C", 3)
     link.publish("moment", msgspec.structs.replace(moment, of=3, now=99.0))
-    link.show(whole=5, changed=9)
-    assert first.next("view", lambda told: told["view"]["changed"] == 9)
-    assert not any(told["type"] == "moment" and told["moment"]["now"] == 99.0 for told in first.seen)
+    later = msgspec.structs.replace(
+        whole,
+        number=4,
+        heard=(*whole.heard, a_bar(50)),
+        ours=(*whole.ours, Bar(Metre())),
+        plan=a_plan(a_suggestion(70)),
+        whole=5,
+    )
+    link.publish("view", later)
+    for page in (first, second):
+        told = page.next("moment")["moment"]
+        assert (told["of"], told["number"], len(told["closed"]), told["plan"]["number"]) == (seen["whole"], 4, 1, 4)
+        assert told["plan"]["id"] and not any(
+            one["type"] == "moment" and one["moment"]["now"] == 99.0 for one in page.seen
+        )
 
 
 def test_keys_that_are_down_on_a_page_that_goes_are_let_go(page_server: Any, link: Any) -> None:

@@ -38,9 +38,12 @@ startDrop();
 startRoll();
 
 hear("hello", (message) => { set("hello", message); if (state.gone?.what === "page") set("gone", null); });
-hear("view", (message) => { set("view", message.view); if (state.gone?.what === "live") set("gone", null); });
-hear("moment", ({ moment: { of, ours, ...now } }) => {
-  if (state.view?.whole === of) set("view", { ...state.view, ...now, ours: [...state.view.ours.slice(0, -1), ours] });
+hear("view", (message) => { whole = message.view; set("view", message.view); if (state.gone?.what === "live") set("gone", null); });
+/** A moment is what is otherwise than in the view that was told whole last. */
+let whole = null;
+const later = (bars, closed) => (closed.length ? [...bars, ...closed].slice(-state.hello.most_heard) : bars);
+hear("moment", ({ moment: { of, ours, closed, closed_ours: closedOurs, ...now } }) => {
+  if (whole?.whole === of) set("view", { ...whole, ...now, heard: later(whole.heard, closed), ours: [...later(whole.ours.slice(0, -1), closedOurs), ours] });
   if (state.gone?.what === "live") set("gone", null);
 });
 hear("status", (message) => { set("status", message.status); if (state.gone?.what === "server") set("gone", null); });
