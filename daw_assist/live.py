@@ -39,7 +39,8 @@ STEP_NS = 4 * NS_PER_MS
 """How often T2 looks while nothing comes in: an event leaves T2 120 ms early, so this is far from critical."""
 INBOX = 8_192
 STATUS_S = 1.0
-LINK_WAIT_S = 0.005
+LINK_WAIT_S, PAGE_WAIT_S = 0.005, 0.002
+"""How long T4 waits for the server before it looks for what is to be told: without and with a page."""
 MOST_TOLD = 256
 """Messages that are told to a page at once."""
 REOPEN_S = 0.5
@@ -246,7 +247,7 @@ class LiveLoops:
                 last_status = now
             if self._page is not None:
                 tell_page(link, self._page)
-            for news in link.poll(LINK_WAIT_S):
+            for news in link.poll(LINK_WAIT_S if self._page is None else PAGE_WAIT_S):
                 self._hear(news)
 
     def _hear(self, news: Any) -> None:
