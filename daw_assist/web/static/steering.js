@@ -156,7 +156,7 @@ function presets() {
   const again = button("Load", () => { if (list.value) act("load_preset", { name: list.value }); else toast("Choose a preset first."); }, { kind: "quiet" });
   const gone = button("Delete", () => { if (list.value) act("delete_preset", { name: list.value }); else toast("Choose a preset first."); }, { kind: "quiet" });
   on("presets", (items) => { const had = list.value; list.replaceChildren(h("option", { value: "" }, Object.keys(items).length ? "Choose…" : "None saved yet"), ...Object.keys(items).sort().map((one) => h("option", { value: one }, one))); list.value = items[had] ? had : ""; });
-  return h("div", { class: "field" }, h("h3", {}, "Presets"), h("div", { class: "pair" }, list, again, gone), h("div", { class: "pair" }, name, button("Save", save)));
+  return h("div", { class: "field" }, h("h3", {}, "Presets"), h("div", { class: "pair" }, list), h("div", { class: "pair" }, again, gone), h("div", { class: "pair" }, name, button("Save", save)));
 }
 
 export function steeringPanel() {
