@@ -150,6 +150,15 @@ class LivePlans:
         """Remember when, for `trigger_ms`."""
         self._accepted = now
 
+    def stands(self, tick: float) -> None:
+        """The song stops at `tick`, before `silence`: what has not begun yet can begin later, a turn that is cut off is over."""
+        if not self.is_playing or self.playing is None:
+            return
+        if self.playing.first_bar > self.grid.bar_at(tick).index:
+            self.policy.give_back()
+        else:
+            self.turns.forget()
+
     def silence(self, tick: float) -> None:
         """End what plays; only what was heard of it until `tick` becomes history."""
         self.player.clear()

@@ -72,6 +72,8 @@ class ViewMaker:
         running = one.listener.running_bar(tick)
         ours = plans.ours().get(line.index, Bar(line.metre, (), line.length))
         own = one.listener.own()[-len(heard) :] if heard else ()
+        if not transport.running:  # the bar stands open: what was heard of it is all there is to see
+            running = _with(running, ours.notes)
         chords = one.harmony.heard if one.harmony is not None else None
         if chords is not None:
             under = [chords.bar(number - len(heard) + i) for i in range(len(heard))]
@@ -87,7 +89,7 @@ class ViewMaker:
                 number + ahead if at is None else at,
                 policy.index,
                 policy.armed is not None,
-                policy.held,
+                policy.held and not one.is_listened_to,
                 edited,
                 at is not None,
                 policy.suggestion,

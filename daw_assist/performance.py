@@ -47,6 +47,7 @@ from daw_assist.transport.switch import Switch
 from daw_assist.transport.taps import TapTempo
 
 GLIDE_TICKS = 6.0
+SILENT_S = 0.25
 """The position may step by a 16th (a better estimate, a tempo change) without its counting as a jump."""
 RESYNC_NS = NS_PER_SECOND
 """A step that comes so much later than the one before it: the machine slept. Nothing is caught up with."""
@@ -166,7 +167,10 @@ class Performance:
         elif name in ("next", "previous"):
             self.plans.policy.turn(1 if name == "next" else -1)
         elif name == "hold":
-            self.plans.policy.hold()
+            if self.is_listened_to:
+                self._listened = None  # it is held for good
+            else:
+                self.plans.policy.hold()
         elif name == "mute":
             self._mute(not self.muted)
         elif name == "audition":
@@ -211,8 +215,14 @@ class Performance:
             policy.hold()
             self._listened, self._listened_until = shown, None
 
+    @property
+    def is_listened_to(self) -> bool:
+        """Whether what is shown is held only because it is, or was, listened to."""
+        policy = self.plans.policy
+        return self._listened is not None and self._listened is policy.suggestion and policy.held
+
     def _let_listened_go(self, bar: int) -> None:
-        if self._listened is not self.plans.policy.suggestion or not self.plans.policy.held:
+        if not self.is_listened_to:
             self._listened = None
         elif self.audition.is_playing or self._listened_until is None:
             self._listened_until = bar + 2
@@ -222,6 +232,9 @@ class Performance:
     def _give_up(self, name: str, now: HostNs) -> None:
         """End what the assistant plays; what is ready is rejected, taken back, or left."""
         policy, was_armed = self.plans.policy, self.plans.policy.armed is not None
+        if name == "undo" and policy.undoes_a_place:
+            self._take_out_of_place()
+            return
         if name == "reject":
             policy.reject()
             self.fill.renew()
@@ -229,9 +242,7 @@ class Performance:
             self._silence()
             self.audition.end()
         if name == "undo":
-            if (replaced := policy.undo()) is not None:
-                self.listener.replace(*replaced)
-                self.heard_version += 1
+            policy.undo()
         elif name in ("stop_playing", "panic"):
             policy.armed = None
         self.plans.paused = self.mode not in (Mode.CONTINUE, Mode.FILL)
@@ -274,6 +285,7 @@ class Performance:
                 return
             if not clock.running:
                 clock.start(at)
+        self._follow(at)
 
     def place_bars(self, place: Place) -> None:
         """Show these bars as the suggestion; what was shown can be taken back."""
@@ -290,6 +302,14 @@ class Performance:
         bars = narrowed(policy.suggestion.candidates[policy.index], narrow).bars
         policy.put_away(self.listener.replace(policy.at, bars))
         self.heard_version += 1
+        self.fill.renew()
+
+    def _take_out_of_place(self) -> None:
+        if (replaced := self.plans.policy.undo()) is not None:
+            at, bars = replaced
+            self.listener.put_back(at, bars)
+            self.heard_version += 1
+            self.fill.renew()
 
     def hear_bars(self, hear: Hear) -> None:
         """Work on these bars: they are what was heard last."""
@@ -360,14 +380,19 @@ class Performance:
         return steered_chords(settings, steer, mode)
 
     def set_metre(self, metre: Metre, now: HostNs) -> None:
-        """Another metre from the bar line that comes next, or from here on while the song stands."""
+        """Another metre from the bar line that comes next, or in this bar where nothing of it has been heard."""
+        if self.transport.name == "link" and self._bar is not None and not self.transport.running:
+            self._leave(self._last[0], self._last[0], now)
         self.transport.set_metre(metre)
         if self.transport.name == "link":  # it counts its bars from 0 again
             self._coming = BarGrid(metre)
             return
-        line = self.grid.bar_at(self.transport.tick_at(now))
-        change = self.grid.bar_line(line.index + 1) if self.transport.running else line
-        if change.metre == metre:
+        tick = self.transport.tick_at(now) if self.transport.running else self._last[0]
+        line = self.grid.bar_at(tick)
+        heard = self.listener.running_bar(tick).notes or self.plans.ours().get(line.index, Bar(metre)).notes
+        is_blank = not (self.transport.running or heard) and tick - line.start < metre.bar_ticks
+        change = line if self._bar is None or is_blank else self.grid.bar_line(line.index + 1)
+        if change.metre == metre and all(start <= change.start for start, _ in self.grid.changes):
             return
         self._use(self.grid.changed(change.start, metre))
         # What was made in the other metre does not go on into this one.
@@ -452,7 +477,7 @@ class Performance:
             self.plans.step(now, tick, self._bar)
         self._bar = self.grid.bar_at(tick).index
         if self._listened is not None:
-            self._let_listened_go(self._bar)
+            self._let_listened_go(self.listener.next_bar)
         if self.mode is Mode.FILL:
             self.fill.step(self._bar)
 
@@ -484,10 +509,15 @@ class Performance:
         self.counters["transport_breaks"] += 1
         jumps = was_running and running
         if was_running:
+            if not running:
+                self.plans.stands(since)
             self._silence()
             self.audition.left()
         if was_running and not running:
-            self._last = (tick if abs(tick - expected) < GLIDE_TICKS else since, now)
+            # A clock that falls silent is noticed late: the song stands where its last pulse was.
+            most = GLIDE_TICKS + SILENT_S * self.transport.bpm * TICKS_PER_QUARTER / 60
+            here = self.grid.bar_at(tick).index == self.grid.bar_at(since).index
+            self._last = (tick if here and -GLIDE_TICKS < expected - tick < most else since, now)
             self._let_go(self._last[0])
         is_open = was_running or self._bar is not None
         if is_open and not jumps and self._coming is None and abs(tick - self._last[0]) < GLIDE_TICKS:

@@ -136,16 +136,26 @@ class Listener:
             self._closed.append(HeardBar(line, presses, ()))
             self._count += 1
 
-    def replace(self, first: int, bars: Sequence[Bar]) -> tuple[Bar, ...]:
-        """Put other bars in the place of those from number `first` on, as far as they are remembered; those that were there."""
+    def replace(self, first: int, bars: Sequence[Bar]) -> tuple[HeardBar | None, ...]:
+        """Put other bars in the place of those from number `first` on; those that were there, for `put_back`.
+
+        None for a bar that is not remembered: there is nothing to replace.
+        """
         oldest, before = self._count - len(self._closed), []
         for number, bar in enumerate(bars, first):
-            if oldest <= number < self._count:
-                old = self._closed[number - oldest]
-                before.append(old.bar())
+            old = self._closed[number - oldest] if oldest <= number < self._count else None
+            before.append(old)
+            if old is not None:
                 line = BarLine(old.line.index, old.line.start, bar.length, bar.metre)
                 self._closed[number - oldest] = HeardBar(line, [], bar.notes[:MAX_PRESSES])
         return tuple(before)
+
+    def put_back(self, first: int, bars: Sequence[object]) -> None:
+        """What `replace` gave, as it was, as far as its place is remembered."""
+        oldest = self._count - len(self._closed)
+        for number, bar in enumerate(bars, first):
+            if isinstance(bar, HeardBar) and oldest <= number < self._count:
+                self._closed[number - oldest] = bar
 
     def sounding(self) -> tuple[Sounding, ...]:
         """The notes that sound now, oldest first."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 
-from daw_assist.music.bars import Bar
 from daw_assist.music.parts import Part
 from daw_assist.suggest.suggestion import Candidate, Suggestion
 
@@ -55,7 +54,7 @@ class _Shown:
     suggestion: Suggestion
     index: int
     at: int | None
-    replaced: tuple[Bar, ...] | None = None
+    replaced: tuple[object, ...] | None = None
 
 
 class Policy:
@@ -86,6 +85,7 @@ class Policy:
         self._answered = 0
         self._forced = False
         self._taken: int | None = None
+        self._armed_before: Narrow | None = None
         self._undo: deque[_Shown] = deque(maxlen=KEPT)
 
     def successor(self, aligned: bool, lasting: bool) -> Policy:
@@ -177,7 +177,7 @@ class Policy:
         self.armed = self._asked_bar = None
         self.counters["rejected"] += 1
 
-    def undo(self) -> tuple[int, tuple[Bar, ...]] | None:
+    def undo(self) -> tuple[int, tuple[object, ...]] | None:
         """Take the last accept back, or what was put away last, and keep hold of it.
 
         If that was put in the place of heard bars: where they are to stand again, and they.
@@ -190,6 +190,11 @@ class Policy:
         last = self._undo.pop()
         self.suggestion, self.index, self.at, self._turned, self.held = last.suggestion, last.index, last.at, True, True
         return None if last.at is None or last.replaced is None else (last.at, last.replaced)
+
+    @property
+    def undoes_a_place(self) -> bool:
+        """Whether `undo` puts bars back that were replaced, and does nothing else."""
+        return self.armed is None and bool(self._undo) and self._undo[-1].replaced is not None
 
     def hold(self) -> None:
         """Freeze what is shown, or let it go again."""
@@ -245,12 +250,19 @@ class Policy:
             candidate = replace(candidate, bars=candidate.bars[max(0, backup) :])
         elif self.armed is not None:
             candidate = narrowed(candidate, self.armed)
-        self._taken = bar
+        self._taken, self._armed_before = bar, self.armed
         if not self.lasting:
             self.armed, self.held = None, False
         if not self.lasting and not self.aligned:
             self._undo.append(_Shown(ready, self.index, None))
         return Chosen(candidate, bar, ready, backup)
+
+    def give_back(self) -> None:
+        """The bar line for which a plan was taken did not come: it is taken again at the next."""
+        self._taken = None
+        if not self.lasting and not self.aligned:
+            self.armed = self._armed_before
+            self._undo.pop()
 
     def place(self, suggestion: Suggestion, index: int, at: int | None = None) -> None:
         """Show this instead, and keep hold of it; what was shown can be taken back."""
@@ -264,9 +276,9 @@ class Policy:
         if self.suggestion is not None and 0 <= index < len(self.suggestion.candidates):
             self.turn(index - self.index)
 
-    def put_away(self, replaced: tuple[Bar, ...] | None = None) -> None:
+    def put_away(self, replaced: tuple[object, ...] | None = None) -> None:
         """Show nothing; it can be taken back. `replaced`: the bars in whose place it stands from now on."""
-        if self.suggestion is not None and (not self.aligned or self.held):
+        if self.suggestion is not None and (not self.aligned or self.held or replaced is not None):
             self._undo.append(_Shown(self.suggestion, self.index, self.at, replaced))
         self.suggestion, self.index, self.at, self._turned, self.held = None, 0, None, False, False
 

@@ -188,11 +188,12 @@ class Bridge:
             self._settle(asked, RequestError("no_server", SERVER_GONE))
 
     def _published(self, event: Event) -> None:
-        if event.topic == "view":
+        is_new = event.topic == "view" and (self._whole is None or self._whole.whole != event.body.whole)
+        if is_new:  # another one's subscription has the server tell the old one again
             self._whole = event.body
         with self._lock:
             batch = self._batch
-            if event.topic == "view":
+            if is_new:
                 batch.view = event.body
             elif event.topic == "moment" and self._whole is not None:
                 batch.view = at_moment(self._whole, event.body) or batch.view

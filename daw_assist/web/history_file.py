@@ -90,6 +90,8 @@ def _alone_in(folder: Path) -> Iterator[None]:
                 break
             except BlockingIOError:
                 time.sleep(0.005)
+            except OSError:  # this file system has no locks
+                break
         yield
     finally:
         os.close(handle)

@@ -13,6 +13,7 @@ import msgspec
 from daw_assist.errors import RequestError
 from daw_assist.server.limits import check_steer
 from daw_assist.server.protocol import SteerRequest
+from daw_assist.suggest.modes import Mode
 from daw_assist.suggest.steer import CLEARABLE, Steer
 from daw_assist.web.page_words import refused, request_from, shaped
 
@@ -49,6 +50,8 @@ class Presets:
             raise refused(f"there are {MOST_PRESETS} presets already: delete one first")
         request = _steer(steer)
         said = {key: value for key, value in shaped(request.settings).items() if value not in (None, [])}
+        if said.get("mode") == Mode.FILL:  # which bars are filled is of one song
+            said = {key: value for key, value in said.items() if key not in ("mode", "fill")}
         self._put({**self._items, name.strip(): said})
 
     def delete(self, name: Any) -> None:

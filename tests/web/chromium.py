@@ -126,7 +126,11 @@ def as_new(page: Any) -> None:
             if (state.view.plan?.held) await ask('hold');
         }"""
     )
-    wait_for(page, "state.view.mode === 'continue' && state.view.bpm === 160 && state.view.open.metre === '4/4'")
+    wait_for(page, "state.view.mode === 'continue' && state.view.bpm === 160")
+    if value(page, "state.view.open.metre") != "4/4":  # it comes with the next bar
+        set_running(page, True)
+        wait_for(page, "state.view.open.metre === '4/4'")
+        set_running(page, False)
     wait_for(page, "!state.view.muted && !state.view.plan?.held && state.view.settings.density === null")
 
 

@@ -270,6 +270,30 @@ def test_a_preset_leaves_to_the_model_what_it_does_not_name(page_server: Any, li
     assert (asked.density, asked.mode) == (1, "continue") and set(asked.clear) == set(CLEARABLE) - {"density"}
 
 
+def test_a_preset_keeps_no_mode_that_needs_the_bars_of_one_song(page_server: Any, link: Any) -> None:
+    page = page_server.open()
+    page.ask("save_preset", name="calm", steer={"density": 1, "mode": "fill", "fill": "5-6"})
+    assert page.ask("load_preset", name="calm")["ok"] and link.last("steer").settings.mode is None
+
+
+def test_an_old_view_that_is_told_again_takes_nothing_back(page_server: Any, link: Any) -> None:
+    page = page_server.open()
+    whole = link.show(whole=4)
+    link.publish(
+        "moment",
+        moment_of(
+            whole,
+            msgspec.structs.replace(whole, number=4, heard=(*whole.heard, a_bar(50)), ours=(*whole.ours, Bar(Metre()))),
+        ),
+    )
+    assert page.next("view", lambda told: told["view"]["number"] == 4)
+    link.publish("view", whole)
+    link.show(whole=5, number=4, heard=(*whole.heard, a_bar(50)), ours=(*whole.ours, Bar(Metre())), changed=77)
+    page.next("view", lambda told: told["view"]["changed"] == 77)
+    assert [told["view"]["number"] for told in page.seen if told["type"] == "view"][-1] == 4
+    assert all(told["view"]["number"] == 4 for told in page.seen[-2:] if told["type"] == "view")
+
+
 def test_what_was_sent_comes_as_numbers(page_server: Any, link: Any) -> None:
     page = page_server.open()
     page.next("presets")

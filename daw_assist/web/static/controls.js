@@ -54,7 +54,7 @@ function tempo() {
   });
   const put = () => { bpm.value = String(Math.round((state.view?.bpm ?? 120) * 10) / 10); };
   on("hello", (hello) => { if (hello) [bpm.min, bpm.max] = tempi(); });
-  const metre = select("Metre", METRES.map((name) => [name, name]), (value) => steer({ meter: value }));
+  const metre = select("Metre", METRES.map((name) => [name, name]), (value) => { const { view } = state, open = view && (view.running || view.open?.notes.length); steer({ meter: value }); if (open && value !== view.open?.metre) toast(`${value} from the next bar line.`); });
   on("view", (view) => {
     if (!view) return;
     if (document.activeElement !== bpm) put();

@@ -17,7 +17,7 @@ function line() {
   if (chordsAlone(view)) return view.chords_on === false ? "The chords are off: Enter turns them on." : `${running ? "" : `${start}. `}${view.mode === "accompany" ? "Chords, bass and drums" : "Chords"} sound under what you play; Backspace turns them off.`;
   const outlined = plan?.in_place && !plan.armed ? `Outlined over ${replaced(plan)}: Enter puts it in place of those bars, ← → show others.` : null;
   if (view.mode === "trade") return turn(view, start, outlined);
-  if (view.playing) { accepted = true; return running ? "It plays. Play along, or press Esc to stop it. Export saves all of it." : `Paused in what it plays. ${start} to go on.`; }
+  if (view.playing) { accepted = true; return "It plays. Play along, or press Esc to stop it. Export saves all of it."; }
   if (plan?.armed && running) { accepted = true; return "Accepted: it begins at the next bar line."; }
   if (outlined) return outlined;
   if (plan?.held && !plan.armed) return "Held: no new suggestions until B or Enter.";
@@ -33,7 +33,7 @@ function turn({ playing, plan, paused, running, number, settings }, start, outli
   const own = settings.bars === 1 ? "1 bar" : `${settings.bars} bars`;
   if (playing) {
     const count = playing.bars.length, at = Math.min(count, number - playing.number + 1);
-    return `${at > 0 ? `It answers: bar ${at} of ${count}` : "It answers from the next bar line"}.${running ? "" : ` ${start} to go on.`}`;
+    return at > 0 ? `It answers: bar ${at} of ${count}.` : "It answers from the next bar line.";
   }
   if (outlined) return outlined;
   if (paused) return `It has stopped answering: Enter lets it go on.${running ? "" : ` ${start}.`}`;
