@@ -90,6 +90,7 @@ class FakeLink:
     news: queue.SimpleQueue[Answer | Event] = field(default_factory=queue.SimpleQueue)
     closed: int = 0
     _told: float = 0.0
+    _wholes: int = 0
 
     def ask_struct(self, name: str, request: msgspec.Struct) -> int | None:
         if not self.there:
@@ -125,7 +126,8 @@ class FakeLink:
         self.news.put(Event(topic, body))
 
     def show(self, **fields: Any) -> LiveView:
-        view = a_view(**fields)
+        self._wholes += 1
+        view = a_view(**{"whole": 100 + self._wholes, **fields})
         self.publish("view", view)
         return view
 
