@@ -15,7 +15,8 @@ from daw_assist.music.time import Ticks
 from daw_assist.schedule.due import Due
 from daw_assist.schedule.player import LOOK_AHEAD_NS, PlanPlayer
 from daw_assist.schedule.sender import Sender
-from daw_assist.suggest.suggestion import Candidate
+from daw_assist.suggest.policy import Policy
+from daw_assist.suggest.suggestion import Candidate, Suggestion
 from daw_assist.transport.internal import InternalClock
 from daw_assist.transport.position import Transport
 
@@ -71,3 +72,38 @@ class Audition:
         """Be silent now."""
         self._player.clear()
         self._sender.cancel(self._tag)
+
+
+class Listened:
+    """What is held only because it is, or was, listened to: so that it can be accepted, until a bar after its end.
+
+    Bars are counted as heard. Threads: one (T2), `Performance` calls it.
+    """
+
+    def __init__(self) -> None:
+        self._shown: Suggestion | None = None
+        self._until: int | None = None
+
+    def begins(self, policy: Policy) -> None:
+        """What is shown is heard now."""
+        if not policy.held:
+            policy.hold()
+            self._shown, self._until = policy.suggestion, None
+
+    def holds(self, policy: Policy) -> bool:
+        """Whether what is shown is held by this alone."""
+        return self._shown is not None and self._shown is policy.suggestion and policy.held
+
+    def keep(self, policy: Policy) -> bool:
+        """Hold it for good; False if there is nothing of this."""
+        mine, self._shown = self.holds(policy), None
+        return mine
+
+    def step(self, policy: Policy, bar: int, sounds: bool) -> None:
+        """`bar` runs; let go what was heard long enough ago."""
+        if not self.holds(policy):
+            self._shown = None
+        elif sounds or self._until is None:
+            self._until = bar + 2
+        elif bar >= self._until:
+            policy.held, self._shown = False, None

@@ -89,7 +89,7 @@ class ViewMaker:
                 number + ahead if at is None else at,
                 policy.index,
                 policy.armed is not None,
-                policy.held and not one.is_listened_to,
+                policy.held and not one.listened.holds(policy),
                 edited,
                 at is not None,
                 policy.suggestion,

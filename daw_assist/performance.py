@@ -22,7 +22,7 @@ from daw_assist.clock import NS_PER_SECOND, HostNs
 from daw_assist.context.heard import EARLY_TICKS
 from daw_assist.context.listener import Listener
 from daw_assist.errors import UsageError
-from daw_assist.live_audition import Audition
+from daw_assist.live_audition import Audition, Listened
 from daw_assist.live_fill import LiveFill
 from daw_assist.live_harmony import LiveHarmony
 from daw_assist.live_plans import Asker, LivePlans
@@ -87,7 +87,7 @@ class Performance:
         self.counters: Counter[str] = Counter()
         self.plans = LivePlans(transport, grid, listener, sender, asks, settings, hands.channels, self.counters)
         self.fill = LiveFill(self.plans, asks, self.counters)
-        self.audition = Audition(transport, sender, hands.audition_channel)
+        self.audition, self.listened = Audition(transport, sender, hands.audition_channel), Listened()
         self.mode, self.muted = mode, False
         self.thru = hands.thru
         self.complaint: str | None = None
@@ -97,9 +97,6 @@ class Performance:
         self._fill, self._taps = fill, TapTempo()
         self._told_metre: Metre | None = None
         self._led_by = transport.name
-        self._listened: Suggestion | None = None
-        """What is held only because it is, or was, listened to."""
-        self._listened_until: int | None = None
         self._coming: BarGrid | None = None
         """By which bar lines the song goes on, once what breaks off has been closed by those of now."""
         self._made_with = settings, harmony.settings if harmony is not None else None
@@ -167,9 +164,7 @@ class Performance:
         elif name in ("next", "previous"):
             self.plans.policy.turn(1 if name == "next" else -1)
         elif name == "hold":
-            if self.is_listened_to:
-                self._listened = None  # it is held for good
-            else:
+            if not self.listened.keep(self.plans.policy):
                 self.plans.policy.hold()
         elif name == "mute":
             self._mute(not self.muted)
@@ -207,27 +202,12 @@ class Performance:
         self._chords(self.mode.has_chords, now)
 
     def _listen(self, now: HostNs) -> None:
-        """Hear the candidate that is shown, or end that. It stays, so that it can be accepted, for a bar after its end too."""
+        """Hear the candidate that is shown, or end that."""
         policy, beat = self.plans.policy, self.grid.bar_at(self._last[0]).metre.beat_ticks
         shown = policy.suggestion
         self.audition.toggle(shown.candidates[policy.index] if shown is not None else None, now, beat)
-        if self.audition.is_playing and not policy.held:
-            policy.hold()
-            self._listened, self._listened_until = shown, None
-
-    @property
-    def is_listened_to(self) -> bool:
-        """Whether what is shown is held only because it is, or was, listened to."""
-        policy = self.plans.policy
-        return self._listened is not None and self._listened is policy.suggestion and policy.held
-
-    def _let_listened_go(self, bar: int) -> None:
-        if not self.is_listened_to:
-            self._listened = None
-        elif self.audition.is_playing or self._listened_until is None:
-            self._listened_until = bar + 2
-        elif bar >= self._listened_until:
-            self.plans.policy.held, self._listened = False, None
+        if self.audition.is_playing:
+            self.listened.begins(policy)
 
     def _give_up(self, name: str, now: HostNs) -> None:
         """End what the assistant plays; what is ready is rejected, taken back, or left."""
@@ -476,8 +456,7 @@ class Performance:
         if self.mode.has_plans:
             self.plans.step(now, tick, self._bar)
         self._bar = self.grid.bar_at(tick).index
-        if self._listened is not None:
-            self._let_listened_go(self.listener.next_bar)
+        self.listened.step(self.plans.policy, self.listener.next_bar, self.audition.is_playing)
         if self.mode is Mode.FILL:
             self.fill.step(self._bar)
 

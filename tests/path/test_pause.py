@@ -158,7 +158,7 @@ def test_in_a_loop_what_was_listened_to_is_let_go_as_well(mode: Mode) -> None:
     evening.keys(0, 4)
     evening.to(3.2)
     evening.control("audition")
-    assert evening.performance.is_listened_to and evening.performance.plans.policy.held
+    assert evening.performance.listened.holds(evening.performance.plans.policy)
     evening.to(3.999)
     evening.locate(0)
     for _ in range(8):
