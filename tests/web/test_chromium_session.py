@@ -441,12 +441,16 @@ def test_tempo_metre_and_click_are_set_at_the_head_of_the_page(page: Any) -> Non
     tempo.press("Enter")
     wait_for(page, "document.querySelector('.bpm input').value === '96'")
     page.get_by_label("Metre", exact=True).select_option("3/4")
+    set_running(page, True)  # it comes with the next bar
     wait_for(page, "state.view.open.metre === '3/4'")
+    set_running(page, False)
     wait_for(page, "document.getElementById('where-beats').childElementCount === 3")
     page.get_by_label("Metre", exact=True).select_option("4/4")
     tempo.fill("160")
     tempo.press("Tab")
+    set_running(page, True)
     wait_for(page, "state.view.open.metre === '4/4' && state.view.bpm === 160")
+    set_running(page, False)
 
     click = page.get_by_role("button", name=re.compile("^Click"))
     assert click.get_attribute("aria-pressed") == "true"
