@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -368,15 +370,22 @@ navigator.requestMIDIAccess = async () => ({inputs, addEventListener(_, tell) { 
 """
 
 
+@contextmanager
+def a_keyboard(browser: Any, live: Live) -> Iterator[Any]:
+    """A page that listens to it."""
+    with a_page(browser, live, script=KEYBOARD) as page:
+        page.get_by_role("button", name="MIDI keyboard").click()
+        page.get_by_text("Listening to Test Keys.").wait_for()
+        yield page
+
+
 def midi(page: Any, *message: int) -> None:
     """From a keyboard that the browser knows."""
     page.evaluate("data => globalThis.port.onmidimessage({data: new Uint8Array(data)})", list(message))
 
 
 def test_a_pedal_is_learned_and_forgotten_in_the_panel(browser: Any, live: Live) -> None:
-    with a_page(browser, live, script=KEYBOARD) as page:
-        page.get_by_role("button", name="MIDI keyboard").click()
-        page.get_by_text("Listening to Test Keys.").wait_for()
+    with a_keyboard(browser, live) as page:
         panel = open_panel(page, "Pedals")
         row = panel.locator("li", has_text="Mute")
         row.get_by_role("button", name="Learn Mute").click()
@@ -399,9 +408,7 @@ def test_a_pedal_is_learned_and_forgotten_in_the_panel(browser: Any, live: Live)
 
 
 def test_a_keyboard_that_is_unplugged_leaves_no_key_down(browser: Any, live: Live) -> None:
-    with a_page(browser, live, script=KEYBOARD) as page:
-        page.get_by_role("button", name="MIDI keyboard").click()
-        page.get_by_text("Listening to Test Keys.").wait_for()
+    with a_keyboard(browser, live) as page:
         set_running(page, True)
         midi(page, 0x90, 64, 90)
         wait_for(page, "state.held === 1 && state.view.open.notes.length > 0")
@@ -414,9 +421,7 @@ def test_a_keyboard_that_is_unplugged_leaves_no_key_down(browser: Any, live: Liv
 
 
 def test_a_learning_that_was_begun_can_be_left_and_all_is_as_it_was(browser: Any, live: Live) -> None:
-    with a_page(browser, live, script=KEYBOARD) as page:
-        page.get_by_role("button", name="MIDI keyboard").click()
-        page.get_by_text("Listening to Test Keys.").wait_for()
+    with a_keyboard(browser, live) as page:
         panel = open_panel(page, "Pedals")
         learn = panel.get_by_role("button", name="Learn Hold")
         learn.click()
